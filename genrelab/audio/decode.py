@@ -1,0 +1,191 @@
+"""Bytes -> mono float32 at one sample rate.
+
+WAV, FLAC, Ogg Vorbis, Opus, MP3 and AIFF of any rate and number of channels. A file that is not whole is refused, since
+a song's end that silently lacks would be a song of another length in every table.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+import stat
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import soundfile
+import soxr
+
+from genrelab.audio import mp3
+from genrelab.audio.container import why_truncated
+
+Reason = Literal["missing", "empty", "not audio", "truncated", "silent", "not readable", "not a file"]
+
+DECODER = (
+    f"soundfile {soundfile.__version__}, libsndfile {soundfile.__libsndfile_version__}, soxr {soxr.__version__} HQ"
+)
+SILENCE_DBFS = -80.0  # a peak below this is silence: under the noise of a 14-bit recording
+
+_BLOCK = 1 << 16  # frames read at a time: six channels of an hour never lie in memory together
+_UNKNOWN = 1 << 48  # libsndfile's "no idea how many frames" is 2**63 - 1
+_VORBIS_BLOCK = 8192  # frames, the longest
+
+
+class AudioError(Exception):
+    """A file cannot be used. `reason` is one of a few fixed words, `detail` a sentence for the user (may be empty)."""
+
+    def __init__(self, reason: Reason, detail: str = "") -> None:
+        super().__init__(f"{reason}: {detail}" if detail else reason)
+        self.reason = reason
+        self.detail = detail
+
+
+def _check_file(path: Path) -> None:
+    """Refuses what is not a regular file before it is opened: opening a FIFO would wait for ever."""
+    try:
+        status = os.stat(path)  # noqa: PTH116 - says why, where Path.exists() swallows it
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise AudioError("missing", error.strerror or "") from error
+    except ValueError as error:  # a NUL byte in the name
+        raise AudioError("missing", str(error)) from error
+    except OSError as error:
+        raise AudioError("not readable", error.strerror or str(error)) from error
+    if not stat.S_ISREG(status.st_mode):
+        raise AudioError("not a file", "a folder" if stat.S_ISDIR(status.st_mode) else "a pipe or a device")
+    if status.st_size == 0:
+        raise AudioError("empty", "0 bytes")
+
+
+def _source(path: Path) -> str | io.BytesIO:
+    """What libsndfile shall open: the path, or the bytes of an MP3 with its frame count put before it.
+
+    Raises AudioError: not readable, truncated (WAV, AIFF, Ogg, MP3 by what their headers say), not audio (an MP3 by
+    name without MPEG frames: libmpg123 would print on stderr).
+    """
+    try:
+        with path.open("rb") as file:
+            if cut := why_truncated(file):
+                raise AudioError("truncated", cut)
+            file.seek(0)
+            head = file.read(4)
+            is_mp3 = head[:3] == b"ID3" or (head[0] == 0xFF and head[:2] not in (b"\xff\xfe",))
+            if not is_mp3 and (path.suffix.lower() != ".mp3" or head in (b"RIFF", b"fLaC", b"OggS", b"FORM")):
+                return str(path)
+            file.seek(0)
+            data = file.read()
+    except OSError as error:
+        raise AudioError("not readable", error.strerror or str(error)) from error
+    mpeg = mp3.walk(data)
+    if mpeg is None:
+        layer_1_or_2 = len(data) > 1 and data[0] == 0xFF and data[1] >> 1 & 3 in (2, 3)
+        if layer_1_or_2 or b"fLaC" in data[: 1 << 20]:  # a FLAC may stand behind an ID3 tag
+            return str(path)
+        raise AudioError("not audio", "no MPEG frames in it")
+    if mpeg.truncated:
+        raise AudioError("truncated", f"its header says {mpeg.n_claimed} MPEG frames, {mpeg.n_frames} are there")
+    return str(path) if mpeg.has_xing else io.BytesIO(mp3.with_count(data, mpeg))
+
+
+def _open(path: Path) -> soundfile.SoundFile:
+    _check_file(path)
+    source = _source(path)
+    try:
+        return soundfile.SoundFile(source)
+    except (soundfile.SoundFileError, TypeError) as error:  # TypeError: soundfile takes `.raw` for headerless samples
+        if not os.access(path, os.R_OK):
+            raise AudioError("not readable", "permission denied") from error
+        what = getattr(error, "error_string", str(error)).strip().rstrip(".")
+        raise AudioError("not audio", f"{what}: wanted WAV, FLAC, OGG, Opus, MP3 or AIFF") from error
+
+
+def _mono(file: soundfile.SoundFile, first: int, n: int) -> np.ndarray:
+    """Frames `first` .. `first + n` (fewer at the file's end), mean over channels: (frames,) float32."""
+    if first:
+        file.seek(first)
+    weights = np.full(file.channels, 1 / file.channels, np.float32)
+    parts: list[np.ndarray] = []
+    while n > 0:
+        block = file.read(min(_BLOCK, n), dtype="float32", always_2d=True)
+        parts.append(block[:, 0] if file.channels == 1 else block @ weights)
+        if not len(block):
+            break
+        n -= len(block)
+    return np.concatenate(parts) if parts else np.zeros(0, np.float32)
+
+
+def load(
+    path: str | os.PathLike[str], sample_rate: int, start_s: float = 0.0, duration_s: float | None = None
+) -> np.ndarray:
+    """A file, or a window of it, as (samples,) float32 mono at `sample_rate` Hz; full scale is 1.
+
+    Only the window [start_s, start_s + duration_s) is decoded (with a seek, exact to the sample), clipped to the file's
+    end; None means to the end. Channels are averaged. Silence is not refused here (see `inspect`).
+
+    Raises AudioError with the reason: missing, not a file, not readable (also a FLAC that was written to a pipe and
+    does not know its length), empty (no bytes, no frames, or a window behind the file's end), not audio (unknown
+    format; NaN or Inf samples), truncated. Truncated means: WAV and AIFF hold less sound than their header says;
+    FLAC fewer frames than it says, or it fails to decode; the last Ogg page lacks or is not the end of the stream
+    (Vorbis, Opus); MP3 holds fewer frames than its Xing, Info or VBRI header says. It cannot be known of an MP3
+    without such a header, of a WAV whose length was left open, nor of damage outside of the window that keeps the
+    length.
+    """
+    path = Path(path)
+    if start_s < 0 or (duration_s is not None and duration_s <= 0):
+        raise ValueError(f"a window of start_s={start_s}, duration_s={duration_s}: expected start >= 0, duration > 0")
+    with _open(path) as file:
+        rate, n_file = file.samplerate, file.frames
+        if n_file == 0:
+            raise AudioError("empty", "no frames")
+        if n_file > _UNKNOWN:
+            raise AudioError(
+                "not readable", "its header does not know its length (written to a pipe?): encode it again"
+            )
+        first = round(start_s * rate)
+        if first >= n_file:
+            raise AudioError("empty", f"the window begins at {start_s:g} s, the file ends at {n_file / rate:.3f} s")
+        n = n_file - first if duration_s is None else min(max(1, round(duration_s * rate)), n_file - first)
+        try:
+            wave = _mono(file, first, n)
+            if file.format == "OGG":  # its pages were looked at; libsndfile drops the end of some whole files
+                whole = len(wave) >= n - _VORBIS_BLOCK
+            elif first + n < n_file:  # the window is inside: is the file's end there, too?
+                file.seek(n_file - 1)
+                whole = len(wave) == n and len(file.read(1)) == 1
+            else:
+                whole = len(wave) == n
+        except soundfile.SoundFileError as error:
+            raise AudioError("truncated", f"decoding stops before {n_file / rate:.3f} s") from error
+    if not whole:
+        raise AudioError("truncated", f"its header says {n_file} frames, fewer decode")
+    if not len(wave):
+        raise AudioError("empty", "no frames")
+    if not np.isfinite(wave).all():
+        raise AudioError("not audio", "NaN or Inf samples")
+    return wave if rate == sample_rate else soxr.resample(wave, rate, sample_rate, "HQ")
+
+
+def is_silent(wave: np.ndarray) -> bool:
+    """Whether the peak of (samples,) lies below SILENCE_DBFS, in dB of full scale (1.0)."""
+    return not len(wave) or float(np.abs(wave).max()) < 10 ** (SILENCE_DBFS / 20)
+
+
+def inspect(
+    path: str | os.PathLike[str], sample_rate: int, start_s: float = 0.0, duration_s: float | None = None
+) -> np.ndarray:
+    """`load`, which also refuses silence (peak below SILENCE_DBFS): AudioError("silent")."""
+    wave = load(path, sample_rate, start_s, duration_s)
+    if is_silent(wave):
+        raise AudioError("silent", f"peak below {SILENCE_DBFS:g} dB of full scale")
+    return wave
+
+
+def file_digest(path: str | os.PathLike[str]) -> str:
+    """BLAKE2b of the file's bytes, 32 hex digits. Raises AudioError: missing, not a file, not readable, empty."""
+    path = Path(path)
+    _check_file(path)
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
+    except OSError as error:
+        raise AudioError("not readable", error.strerror or str(error)) from error

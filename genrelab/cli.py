@@ -1,0 +1,85 @@
+"""The words: a verb (typer) or, without one, training (Hydra). Nothing heavy is imported before it is needed."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+
+from genrelab.types import UserError
+
+USAGE = """\
+python -m genrelab [group=choice ...] [key=value ...]   train, test and log one run
+python -m genrelab -m front=stft,mel agg=vote,gru       a sweep: one run for each combination
+python -m genrelab resume=ID                            go on with a run or a sweep that was cut off
+python -m genrelab --cfg job [...]                      show the whole configuration, run nothing
+python -m genrelab VERB --help                          the verbs below
+"""
+
+
+def verbs() -> dict[str, str]:
+    """Verb -> the module that serves it and a line of help."""
+    return {
+        "tag": "rank the genres of your own songs by a finished run",
+        "ui": "open MLflow's pages on the store",
+    }
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    words = list(sys.argv[1:] if argv is None else argv)
+    if words[:1] in (["--help"], ["-h"]):
+        print(help_text())
+        return 0
+    if words[:1] == ["--version"]:
+        from genrelab import __version__
+
+        print(__version__)
+        return 0
+    if words and words[0] in verbs():
+        return verb(words[0], words[1:])
+    if words and "=" not in words[0] and not words[0].startswith(("-", "+", "~")):
+        print(f"genrelab: '{words[0]}' is no verb; there are {', '.join(verbs())}; training takes group=choice", file=sys.stderr)
+        return 2
+    from genrelab.commands import train
+
+    return train.main(words)
+
+
+def verb(name: str, words: Sequence[str]) -> int:
+    """Runs a verb's typer application."""
+    import importlib
+
+    import click
+    import typer
+
+    stores = [w.partition("=")[2] for w in words if w.startswith("store=")]
+    if stores:
+        os.environ["GENRELAB_STORE"] = stores[-1]
+    words = [w for w in words if not w.startswith("store=")]
+    app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
+    try:
+        app.command(name)(importlib.import_module(f"genrelab.commands.{name}").run)
+        code = app(list(words), prog_name=f"python -m genrelab {name}", standalone_mode=False)
+        return int(code or 0)
+    except UserError as error:
+        print(f"genrelab: {error}", file=sys.stderr)
+        return 2
+    except click.exceptions.Exit as exit_:
+        return exit_.exit_code
+    except click.ClickException as error:
+        print(f"genrelab {name}: {error.format_message()}; see python -m genrelab {name} --help", file=sys.stderr)
+        return 2
+    except (KeyboardInterrupt, click.Abort):
+        print("interrupted", file=sys.stderr)
+        return 130
+
+
+def help_text() -> str:
+    from genrelab.words import groups
+
+    lines = [USAGE, "verbs"]
+    lines += [f"  {name:<10}{line}" for name, line in verbs().items()]
+    lines += ["", "groups and their choices"]
+    lines += [f"  {group:<12}{', '.join(choices)}" for group, choices in groups().items() if choices]
+    lines += ["", "The store is store=DIR, else $GENRELAB_STORE, else ./.genrelab. Exit codes: 0 done, 1 failed, 2 wrong words."]
+    return "\n".join(lines)

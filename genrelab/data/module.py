@@ -1,0 +1,126 @@
+"""Split -> batches: whole batches read from the store by index, without worker processes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset, Sampler
+
+from genrelab.data.split import Split
+from genrelab.slice.base import Slicer, cut, on_grid
+from genrelab.store import Pictures
+
+Batch = dict[str, Tensor]  # x (N, F, T) float32; n_slices, truth, index (B,)
+
+
+class SongSlices(Dataset[Batch]):
+    """The songs of one side of a split, each with its slices on that side.
+
+    In training a song gives `slicer.max_per_song` neighbouring slices, chosen and shifted anew each epoch by (seed,
+    epoch, song) alone: a resumed run sees what an undisturbed one would have seen. Elsewhere it gives all of them.
+    """
+
+    def __init__(
+        self,
+        pictures: Pictures,
+        spans: Sequence[Tensor],
+        truth: np.ndarray,
+        split: Split,
+        side: str,
+        slicer: Slicer,
+        hop_s: float,
+        seed: int,
+    ) -> None:
+        self.pictures, self.spans, self.truth = pictures, spans, truth
+        self.slicer, self.hop_s, self.seed, self.epoch = slicer, hop_s, seed, 0
+        self.training = side == "train"
+        self.chosen = {i: split.slices(i, len(s), side) for i, s in enumerate(spans)}
+        self.songs = np.array([i for i, c in self.chosen.items() if len(c)], dtype=np.int64)
+        # a shifted slice would reach into its neighbour, which may lie on the other side
+        self.jitter = slicer.jitter and self.training and split.kind != "slice"
+
+    def __len__(self) -> int:
+        return len(self.songs)
+
+    def __getitem__(self, position: int) -> Batch:
+        return self.__getitems__([position])
+
+    def __getitems__(self, positions: Sequence[int]) -> Batch:
+        songs = [int(self.songs[p]) for p in positions]
+        spans = [self.pick(i) for i in songs]
+        x = self.read(songs, spans)
+        n_slices = torch.tensor([len(s) for s in spans])
+        return {
+            "x": x,
+            "n_slices": n_slices,
+            "truth": torch.from_numpy(self.truth[songs]),
+            "index": torch.tensor(songs),
+        }
+
+    def pick(self, i: int) -> Tensor:
+        """The spans (S, 2) that song i gives now."""
+        chosen = self.chosen[i]
+        if not self.training:
+            return self.spans[i][chosen]
+        random = np.random.default_rng((self.seed, self.epoch, i))
+        most = self.slicer.max_per_song or len(chosen)
+        begin = random.integers(max(1, len(chosen) - most + 1))
+        spans = self.spans[i][chosen[begin : begin + most]]
+        if self.jitter:
+            hop = float(spans[1, 0] - spans[0, 0]) if len(spans) > 1 else float(spans[0, 1] - spans[0, 0])
+            room = min(hop, float((self.pictures.n_frames[i] - 1) * self.hop_s - spans[-1, 1]))
+            spans = spans + self.hop_s * int(random.integers(max(1, int(room / self.hop_s + 1e-6) + 1)))
+        return spans
+
+    def read(self, songs: Sequence[int], spans: Sequence[Tensor]) -> Tensor:
+        """Slices (N, F, T), float32."""
+        n_frames = self.slicer.n_frames
+        starts = on_grid(torch.cat(list(spans)), self.hop_s, n_frames)
+        if starts is None:
+            cuts = [cut(self.pictures[i], s, self.hop_s, n_frames) for i, s in zip(songs, spans, strict=True)]
+            return torch.cat(cuts)
+        first = np.repeat(self.pictures.first[songs], [len(s) for s in spans]) + starts.numpy()
+        rows = self.pictures.rows[first[:, None] + np.arange(n_frames)]  # (N, T, F)
+        return torch.from_numpy(rows).transpose(1, 2).float()
+
+
+class Songs(Sampler[int]):
+    """The order of an epoch of at least `at_least` songs, in rounds over them all.
+
+    Balanced: every genre gives the same number of songs, a small one its songs more than once.
+    """
+
+    def __init__(self, data: SongSlices, balance: bool, at_least: int) -> None:
+        self.data, self.balance, self.at_least = data, balance, at_least
+
+    def __len__(self) -> int:
+        return max(len(self.data), self.at_least)
+
+    def set_epoch(self, epoch: int) -> None:
+        self.data.epoch = epoch
+
+    def __iter__(self) -> Iterator[int]:
+        random = np.random.default_rng((self.data.seed, self.data.epoch))
+        truth = self.data.truth[self.data.songs]
+        pools = [np.flatnonzero(truth == k) for k in np.unique(truth)] if self.balance else [np.arange(len(truth))]
+        quota = np.full(len(pools), len(self) // len(pools))
+        quota[random.permutation(len(pools))[: len(self) - quota.sum()]] += 1
+        order: list[int] = []
+        for own, n in zip(pools, quota, strict=True):
+            rounds = [random.permutation(own) for _ in range(-(-n // len(own)))]
+            order.extend(np.concatenate([own[:0], *rounds])[:n].tolist())
+        return iter(random.permutation(order).tolist())
+
+
+def _whole(batch: Batch) -> Batch:
+    return batch
+
+
+def loader(data: SongSlices, batch_songs: int, balance: bool, at_least: int) -> DataLoader[Any]:
+    """Batches of songs; shuffled (and balanced) where the side is train, in the manifest's order elsewhere."""
+    sampler = Songs(data, balance, at_least) if data.training else None
+    return DataLoader(data, batch_size=batch_songs, sampler=sampler, collate_fn=_whole, num_workers=0)

@@ -1,0 +1,162 @@
+"""`data=synth`: a corpus of procedural songs in the store, with a manifest that tells the truth about each."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+import multiprocessing
+import os
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from pathlib import Path
+
+import soundfile
+from filelock import FileLock
+
+from genrelab.data.synth.genres import GENRES
+from genrelab.data.synth.plan import SongSpec, plan
+from genrelab.data.synth.render import render
+from genrelab.types import UserError
+
+VERSION = 1  # raise it when the same parameters no longer give the same samples
+COLUMNS = ("path", "genre", "id", "artist", "album", "studio", "track", "tempo_bpm", "beats_per_bar", "beats")
+CHUNK = 8  # songs a worker makes before it reports
+
+Progress = Callable[[str, int, int], None]  # what, done, of how many
+
+
+class Synth:
+    """Procedural songs. Made once for each set of parameters, then found in the store."""
+
+    name = "synth"
+
+    def __init__(
+        self,
+        genres: Sequence[str],
+        n_songs: int,
+        song_s: float,
+        n_artists_per_genre: int,
+        n_albums_per_artist: int,
+        n_studios: int,
+        studio_genre_correlation: float,
+        overlap: float,
+        seed: int,
+        sample_rate: int,
+        n_jobs: int | None,
+    ) -> None:
+        self.genres, self.n_songs, self.song_s = [str(g) for g in genres], n_songs, float(song_s)
+        self.n_artists_per_genre, self.n_albums_per_artist = n_artists_per_genre, n_albums_per_artist
+        self.n_studios, self.studio_genre_correlation = n_studios, float(studio_genre_correlation)
+        self.overlap, self.seed, self.sample_rate, self.n_jobs = float(overlap), seed, sample_rate, n_jobs
+        self._validate()
+
+    def _validate(self) -> None:
+        unknown = [g for g in self.genres if g not in GENRES]
+        if unknown or not self.genres or len(set(self.genres)) < len(self.genres):
+            given = ", ".join(self.genres) or "none"
+            raise UserError(f"data.genres: {given}; expected different genres out of {', '.join(GENRES)}")
+        for key in ("n_songs", "n_artists_per_genre", "n_albums_per_artist"):
+            _expect(key, getattr(self, key), getattr(self, key) >= 1, "at least 1")
+        for key in ("studio_genre_correlation", "overlap"):
+            _expect(key, getattr(self, key), 0 <= getattr(self, key) <= 1, "from 0 to 1")
+        n_genres = len(self.genres)
+        _expect("n_studios", self.n_studios, self.n_studios >= n_genres, f"at least one a genre, {n_genres}")
+        _expect("song_s", self.song_s, 1 <= self.song_s <= 3600, "seconds, from 1 to 3600")
+        _expect("seed", self.seed, self.seed >= 0, "0 or more")
+        _expect("sample_rate", self.sample_rate, self.sample_rate >= 4000, "Hz, at least 4000")
+        _expect("n_jobs", self.n_jobs, self.n_jobs is None or self.n_jobs >= 1, "null (every core) or at least 1")
+
+    @property
+    def parameters(self) -> dict[str, object]:
+        """What decides the samples; `n_jobs` does not."""
+        return {k: v for k, v in vars(self).items() if k != "n_jobs"}
+
+    @property
+    def digest(self) -> str:
+        """12 hex digits of the parameters and the generator's version."""
+        text = json.dumps({"version": VERSION, **self.parameters}, sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+    def songs(self) -> list[SongSpec]:
+        """What the corpus holds, before a sample is made."""
+        return plan(**self.parameters)  # type: ignore[arg-type]
+
+    def manifest(self, store: Path, progress: Progress | None = None) -> Path:
+        """The corpus' manifest.csv; makes the corpus under the store if it is not complete there.
+
+        The songs gather in a folder beside, which takes its name only when the manifest, written last, is in it. A
+        killed run leaves that folder, and the next one makes what it lacks.
+        """
+        folder = Path(store) / "data" / f"synth-{self.digest}"
+        manifest = folder / "manifest.csv"
+        if manifest.is_file():
+            return manifest
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(f"{folder}.lock"):
+            if not manifest.is_file():  # another process may have made it while this one waited
+                part = folder.with_name(f"{folder.name}.part")
+                for sub in ("songs", "beats"):
+                    (part / sub).mkdir(parents=True, exist_ok=True)
+                songs = self.songs()
+                self._make(songs, part, progress)
+                _write_csv(part / "manifest.csv", COLUMNS, map(_row, songs))
+                part.rename(folder)
+        return manifest
+
+    def _make(self, songs: list[SongSpec], folder: Path, progress: Progress | None) -> None:
+        """Write the songs that the folder lacks."""
+        todo = [song for song in songs if not (folder / "songs" / f"{song.id}.wav").is_file()]
+        n_jobs = min(self.n_jobs or os.cpu_count() or 1, -(-len(todo) // CHUNK))
+        done = len(songs) - len(todo)
+        chunks = [todo[i : i + CHUNK] for i in range(0, len(todo), CHUNK)]
+        for n in _each(chunks, folder, n_jobs):
+            done += n
+            if progress:
+                progress("making songs", done, len(songs))
+
+
+def _expect(key: str, given: object, fits: bool, expected: str) -> None:
+    if not fits:
+        raise UserError(f"data.{key}={given}: expected {expected}")
+
+
+def _each(chunks: list[list[SongSpec]], folder: Path, n_jobs: int) -> Iterable[int]:
+    """Make the chunks in `n_jobs` processes; yield how many songs each held, as it is finished."""
+    if n_jobs <= 1:
+        yield from (_make_songs(chunk, folder) for chunk in chunks)
+        return
+    with ProcessPoolExecutor(n_jobs, mp_context=multiprocessing.get_context("spawn")) as pool:
+        left: set[Future[int]] = {pool.submit(_make_songs, chunk, folder) for chunk in chunks}
+        try:
+            while left:
+                done, left = wait(left, return_when=FIRST_COMPLETED)
+                yield from (future.result() for future in done)
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+def _make_songs(songs: list[SongSpec], folder: Path) -> int:
+    """Write the songs and their beats; a file that has its name is whole. Returns how many."""
+    for song in songs:
+        time_s, beat_in_bar = song.beats()
+        beats = [(f"{t:.4f}", int(b)) for t, b in zip(time_s, beat_in_bar, strict=True)]
+        _write_csv(folder / "beats" / f"{song.id}.csv", ("time", "beat_in_bar"), beats)
+        path = folder / "songs" / f"{song.id}.wav"
+        part = path.with_suffix(".part")
+        soundfile.write(part, render(song), song.sample_rate, subtype="PCM_16", format="WAV")
+        part.replace(path)
+    return len(songs)
+
+
+def _row(song: SongSpec) -> tuple[object, ...]:
+    beats, wav = f"beats/{song.id}.csv", f"songs/{song.id}.wav"
+    grid = (f"{song.tempo_bpm:.2f}", song.beats_per_bar, beats)
+    return (wav, song.genre, song.id, song.artist, song.album, song.chain.name, song.id, *grid)
+
+
+def _write_csv(path: Path, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(columns)
+        writer.writerows(rows)

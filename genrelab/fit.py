@@ -1,0 +1,208 @@
+"""One training: from prepared songs and a split to the best weights, their answers and what they cost."""
+
+from __future__ import annotations
+
+import logging
+import os
+import resource
+import time
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pytorch_lightning as pl
+import torch
+from pytorch_lightning.callbacks import EarlyStopping, ModelCheckpoint
+
+from genrelab import speed
+from genrelab.compose import Config, Prepared, build, instantiate
+from genrelab.data.module import SongSlices, loader
+from genrelab.data.split import Split
+from genrelab.learner import Answers, Learner
+from genrelab.model import SongClassifier
+from genrelab.store import Progress
+from genrelab.track import Run
+from genrelab.types import UserError, digest
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """What came out of a training."""
+
+    model: SongClassifier  # with its best weights
+    answers: dict[str, Answers]  # val and test
+    figures: dict[str, float]  # of train (its best epoch), val and test
+    history: list[dict[str, float]]
+    cost: dict[str, float]
+    precision: str
+    sides: dict[str, SongSlices]
+
+
+class Bar(pl.Callback):
+    """Training's progress in steps, over all epochs."""
+
+    def __init__(self, progress: Progress) -> None:
+        self.progress = progress
+
+    def on_train_batch_end(self, trainer: pl.Trainer, module: Any, *_: Any) -> None:
+        epochs, steps = trainer.max_epochs or 1, int(trainer.num_training_batches)
+        history = module.history
+        last = f", val {100 * history[-1]['val/song/balanced_accuracy']:.0f} %" if history else ""
+        done = min(trainer.global_step, epochs * steps)
+        self.progress(f"training, epoch {trainer.current_epoch + 1} of {epochs}{last}", done, epochs * steps)
+
+
+def fit(
+    config: Config, prepared: Prepared, split: Split, run: Run, progress: Progress, *, resume: bool, say: Callable[[str], None]
+) -> Fitted:
+    """Trains and tests one model on one split; goes on from checkpoints/last.ckpt where `resume` and there is one."""
+    quiet()
+    options = config["trainer"]
+    speed.keep_memory()
+    torch.set_num_threads(options["threads"] or os.cpu_count() or 1)
+    pl.seed_everything(config["seed"], verbose=False)
+    sides = {
+        side: SongSlices(
+            prepared.pictures, prepared.spans, prepared.truth, split, side, prepared.slicer, prepared.front.hop_s, config["seed"]
+        )
+        for side in ("train", "val", "test")
+    }
+    for side, data in sides.items():
+        if not len(data):
+            raise UserError(f"split={split.kind} leaves no song for {side}: give more songs, or another split")
+    epoch = {k: options[k] for k in ("batch_songs", "balance")} | {"at_least": options["songs_per_epoch"]}
+    loaders = {side: loader(data, **epoch) for side, data in sides.items()}
+
+    model = build(config, prepared.genres, prepared.front, prepared.slicer)
+    model.norm.fit(batch["x"] for batch in loader_of_all(sides["train"], options["batch_songs"]))
+    precision = options["precision"]
+    if precision == "auto":
+        precision = measured_precision(config, model, loaders["train"])
+    checkpoints = run.folder / "checkpoints"
+    best = ModelCheckpoint(
+        checkpoints, "best", options["monitor"], mode=options["mode"], save_weights_only=True, enable_version_counter=False
+    )
+    last = ModelCheckpoint(checkpoints, "last", enable_version_counter=False, save_on_train_epoch_end=False)
+    callbacks: list[pl.Callback] = [best, last, Bar(progress)]
+    if options["patience"]:
+        callbacks.append(EarlyStopping(options["monitor"], patience=options["patience"], mode=options["mode"]))
+    trainer = pl.Trainer(
+        accelerator=options["accelerator"],
+        devices=options["devices"],
+        precision=precision,
+        max_epochs=options["max_epochs"],
+        overfit_batches=options["overfit_batches"],
+        gradient_clip_val=options["gradient_clip_val"],
+        logger=run.logger,
+        callbacks=callbacks,
+        default_root_dir=run.folder,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        num_sanity_val_steps=0,
+        log_every_n_steps=1,
+    )
+    card = {"config": config, "genres": prepared.genres}
+    learner = Learner(
+        model,
+        instantiate(config["task"]),
+        instantiate(config["optim"]["optimizer"]),
+        instantiate(config["optim"]["schedule"]) if config["optim"]["schedule"] else None,
+        config["seed"],
+        card,
+        logged_until=run.last_step,
+    )
+    unfinished = checkpoints / "last.ckpt"
+    going_on = resume and unfinished.is_file()
+    if going_on:
+        done = torch.load(unfinished, map_location="cpu", weights_only=True)["epoch"] + 1
+        say(f"going on after epoch {done} of {options['max_epochs']}")
+    started = time.perf_counter()
+    trainer.fit(
+        learner, loaders["train"], loaders["val"], ckpt_path=str(unfinished) if going_on else None, weights_only=True
+    )
+    train_s = time.perf_counter() - started
+    if trainer.interrupted:
+        raise KeyboardInterrupt
+
+    epochs_here = len(learner.history) - (done if going_on else 0)
+    each = np.mean([len(sides["train"].pick(int(i))) for i in sides["train"].songs])
+    n_train = each * len(loaders["train"].sampler)
+    weights = torch.load(checkpoints / "best.ckpt", map_location="cpu", weights_only=True)
+    learner.load_state_dict(weights["state_dict"])
+    progress("testing", 0, 2)
+    trainer.validate(learner, loaders["val"], verbose=False)
+    progress("testing", 1, 2)
+    trainer.test(learner, loaders["test"], verbose=False)
+    progress("testing", 2, 2)
+    best_row = next((r for r in learner.history if r["epoch"] == weights["epoch"]), {})
+    figures = {k: v for k, v in best_row.items() if k.startswith("train/")}
+    answers = {side: learner.answers[side] for side in ("val", "test")}
+    for side, said in answers.items():
+        figures |= said.figures(side)
+    cost = {
+        "cost/parameters": float(sum(p.numel() for p in model.parameters())),
+        "cost/mflop_per_slice": mflop_per_slice(model),
+        "cost/front_x_realtime": front_x_realtime(model, config["sample_rate"]),
+        "cost/train_s": train_s,
+        "cost/slices_per_s": n_train * max(0, epochs_here) / train_s,
+        "cost/peak_rss_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+    }
+    return Fitted(model.eval(), answers, figures, learner.history, cost, precision, sides)
+
+
+def loader_of_all(data: SongSlices, batch_songs: int) -> Any:
+    """All slices of a side, cut where validation cuts them."""
+    for begin in range(0, len(data), batch_songs):
+        songs = [int(i) for i in data.songs[begin : begin + batch_songs]]
+        yield {"x": data.read(songs, [data.spans[i][data.chosen[i]] for i in songs])}
+
+
+def measured_precision(config: Config, model: SongClassifier, train: Any) -> str:
+    """The faster of fp32 and bf16 for this model's training step on this machine."""
+    from pathlib import Path
+
+    batch = next(iter(train))
+
+    def step() -> None:
+        scores = model(batch["x"], batch["n_slices"])
+        (scores.song.float().mean() + scores.slice.float().mean()).backward()
+
+    sizes = [len(batch["n_slices"]), *batch["x"].shape]
+    net = f"{config['net']['_target_']} {digest(config['net'], config['agg'], sizes)}"
+    return speed.precision(Path(config["store"]), net, step, model)
+
+
+def mflop_per_slice(model: SongClassifier) -> float:
+    """Floating-point operations of the net and its head for one slice, forward, in millions (a multiply-add is two)."""
+    from torch.utils.flop_counter import FlopCounterMode
+
+    x = torch.zeros(1, model.front.n_bins, model.slicer.n_frames)
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        model.slice_head(model.net(x))
+    return counter.get_total_flops() / 1e6
+
+
+def front_x_realtime(model: SongClassifier, sample_rate: int) -> float:
+    """Seconds of sound that the front-end turns into pictures in a second, one thread."""
+    wave = torch.from_numpy(np.random.default_rng(0).standard_normal((1, 10 * sample_rate), dtype=np.float32))
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    with torch.no_grad():
+        seconds = []
+        for _ in range(3):
+            start = time.perf_counter()
+            model.front(wave)
+            seconds.append(time.perf_counter() - start)
+    torch.set_num_threads(threads)
+    return 10 / min(seconds)
+
+
+def quiet() -> None:
+    """Lightning's hints are for people who write loops."""
+    logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
+    for hint in ("does not have many workers", "Checkpoint directory", "overfit_batches", "Precision bf16-mixed", "lr_scheduler"):
+        warnings.filterwarnings("ignore", f".*{hint}.*")
+    warnings.filterwarnings("ignore", category=DeprecationWarning)
+    warnings.filterwarnings("ignore", category=FutureWarning)

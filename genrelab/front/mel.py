@@ -1,0 +1,36 @@
+"""Mel frequency: the short-time Fourier transform through triangles that widen with pitch."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from genrelab.front.base import Front, power_blocks, to_db
+
+
+class Mel(Front):
+    """Mel power in dB, by the scale and area norm of Slaney's Auditory Toolbox (1998); the filters are torchaudio's."""
+
+    def __init__(
+        self, sample_rate: int, n_fft: int, hop_s: float, n_bins: int, f_min: float, f_max: float, floor_db: float
+    ) -> None:
+        super().__init__()
+        from torchaudio.functional import melscale_fbanks
+
+        if not 0 <= f_min < f_max <= sample_rate / 2:
+            raise ValueError(f"front.f_min={f_min:g}, front.f_max={f_max:g}: not within 0 .. {sample_rate / 2:g} Hz")
+        self.n_bins, self.hop_s, self.floor_db = n_bins, hop_s, floor_db
+        self.hop, self.n_fft = round(hop_s * sample_rate), n_fft
+        self.context_s = (n_fft / 2 / sample_rate, n_fft / 2 / sample_rate)
+        self.scale = (floor_db, 0.0)
+        bank = melscale_fbanks(n_fft // 2 + 1, f_min, f_max, n_bins, sample_rate, norm="slaney", mel_scale="slaney")
+        self.register_buffer("window", torch.hann_window(n_fft), persistent=False)
+        self.register_buffer("bank", bank, persistent=False)
+        row_hz = torch.linspace(0, sample_rate / 2, n_fft // 2 + 1)
+        self.bin_hz = (bank * row_hz[:, None]).sum(0) / bank.sum(0).clamp_min(1e-12)
+
+    def forward(self, wave: Tensor) -> Tensor:
+        """(B, samples) -> (B, n_bins, 1 + samples // hop) in dB; raises ValueError for fewer than n_fft / 2 + 1 samples."""
+        self.check(wave, self.n_fft // 2 + 1)
+        mel = torch.cat([p @ self.bank for p in power_blocks(wave, self.window, self.hop)], 1)
+        return to_db(mel, self.floor_db).transpose(1, 2)

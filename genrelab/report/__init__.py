@@ -1,0 +1,1 @@
+"""What a run shows of itself: pictures for paper and page, tables for the terminal."""

@@ -1,0 +1,231 @@
+"""Pictures computed once, memory-mapped, shared by every run of a sweep.
+
+    cache/files.sqlite                     what is known of each file: usable or not, digest, duration
+    cache/pictures/mel-1f2e3d4c5b6a/       one front-end with one configuration
+        pictures.f16                       all frames of all songs, one after another: (rows, F), float16
+        index.sqlite                       which rows are whose
+
+A picture's rows are written and flushed before the index names them, so a killed writer leaves nothing that is read.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from filelock import FileLock
+
+from genrelab.audio import decode
+from genrelab.front.base import Front
+from genrelab.types import Track, Unusable, digest
+
+Progress = Callable[[str, int, int], None]  # what, done, of how many
+COMMIT_EVERY = 32  # songs: what an interrupt loses at most
+
+
+@dataclass(frozen=True)
+class Heard:
+    """What decoding one track found."""
+
+    key: str  # digest of the file and the window; what a picture is filed under
+    duration_s: float
+    reason: str = ""  # why the track cannot be used; "" where it can
+    detail: str = ""
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """The stored pictures of some tracks, in the tracks' order."""
+
+    rows: np.ndarray  # (all rows of the file, F) float16, memory-mapped
+    first: np.ndarray  # (n,) each track's first row
+    n_frames: np.ndarray  # (n,)
+    duration_s: np.ndarray  # (n,)
+    keys: tuple[str, ...]
+    seconds_made: float = 0.0  # of sound that had to be decoded now
+    wall_s: float = 0.0  # how long that took
+
+    def __getitem__(self, i: int) -> torch.Tensor:
+        """Track i's picture (F, frames), float32."""
+        return torch.from_numpy(self.rows[self.first[i] : self.first[i] + self.n_frames[i]].astype(np.float32)).T
+
+
+class Files:
+    """What is known of audio files, by path, size and time of change."""
+
+    def __init__(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self.db = sqlite3.connect(path, timeout=60)
+        self.db.execute(
+            "create table if not exists files (path text, start_s real, length_s real, size integer, mtime_ns integer,"
+            " decoder text, key text, duration_s real, reason text, detail text, primary key (path, start_s, length_s))"
+        )
+
+    def find(self, track: Track) -> Heard | None:
+        row = self.db.execute(
+            "select size, mtime_ns, decoder, key, duration_s, reason, detail from files"
+            " where path = ? and start_s = ? and length_s = ?",
+            (str(track.path), track.start_s, track.duration_s or -1),
+        ).fetchone()
+        return Heard(*row[3:]) if row and row[:3] == (*_stamp(track.path), decode.DECODER) else None
+
+    def add(self, track: Track, heard: Heard) -> None:
+        self.db.execute(
+            "insert or replace into files values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (str(track.path), track.start_s, track.duration_s or -1, *_stamp(track.path), decode.DECODER)
+            + (heard.key, heard.duration_s, heard.reason, heard.detail),
+        )
+
+
+class Shelf:
+    """The pictures of one front-end: one growing file and its index."""
+
+    def __init__(self, folder: Path, n_bins: int) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self.folder, self.n_bins, self.data = folder, n_bins, folder / "pictures.f16"
+        self.db = sqlite3.connect(folder / "index.sqlite", timeout=60)
+        self.db.execute("create table if not exists pictures (key text primary key, first integer, n_frames integer)")
+
+    def places(self) -> dict[str, tuple[int, int]]:
+        """Key -> (first row, number of rows)."""
+        return {k: (first, n) for k, first, n in self.db.execute("select key, first, n_frames from pictures")}
+
+    @contextmanager
+    def writing(self) -> Iterator[Callable[[Sequence[tuple[str, np.ndarray]]], None]]:
+        """One process at a time; the function it gives appends pictures (frames, F) under their keys."""
+        with FileLock(self.folder / ".lock"):
+            self.data.touch()
+            with self.data.open("r+b") as file:
+                row_bytes = 2 * self.n_bins
+                end = self.db.execute("select max(first + n_frames) from pictures").fetchone()[0] or 0
+
+                def append(pictures: Sequence[tuple[str, np.ndarray]]) -> None:
+                    nonlocal end
+                    file.seek(end * row_bytes)
+                    index = []
+                    for key, picture in pictures:
+                        file.write(np.ascontiguousarray(picture, dtype=np.float16).tobytes())
+                        index.append((key, end, len(picture)))
+                        end += len(picture)
+                    file.flush()
+                    os.fsync(file.fileno())
+                    with self.db:
+                        self.db.executemany("insert or ignore into pictures values (?, ?, ?)", index)
+
+                yield append
+
+    def rows(self) -> np.ndarray:
+        """All rows (n, F), memory-mapped, read only."""
+        return np.memmap(self.data, np.float16, "r").reshape(-1, self.n_bins)
+
+
+def front_digest(front: Front, config: Mapping[str, Any], sample_rate: int) -> str:
+    return digest(dict(config), front.version(), sample_rate, decode.DECODER)
+
+
+def pictures(
+    tracks: Sequence[Track],
+    front: Front,
+    config: Mapping[str, Any],
+    *,
+    name: str,
+    sample_rate: int,
+    min_s: float,
+    store: Path,
+    progress: Progress,
+) -> tuple[list[Track], Pictures, list[Unusable]]:
+    """The usable tracks with their pictures, and the others with their reasons. Computes what is not stored yet."""
+    import time
+
+    shelf = Shelf(store / "cache" / "pictures" / f"{name}-{front_digest(front, config, sample_rate)}", front.n_bins)
+    files = Files(store / "cache" / "files.sqlite")
+    heard = {i: h for i, t in enumerate(tracks) if (h := files.find(t))}
+    places = shelf.places()
+
+    def todo() -> list[int]:
+        return [i for i in range(len(tracks)) if i not in heard or not (heard[i].reason or heard[i].key in places)]
+
+    started, seconds = time.perf_counter(), 0.0
+    if todo():
+        with shelf.writing() as append:
+            places = shelf.places()  # another process may have written while we waited
+            work = todo()
+            batch: list[tuple[str, np.ndarray]] = []
+            results = _each(work, lambda i: _hear(tracks[i], front, sample_rate))
+            for n, (i, (found, picture)) in enumerate(results, 1):
+                heard[i] = found
+                files.add(tracks[i], found)
+                if picture is not None:
+                    seconds += found.duration_s
+                    if found.key not in places:  # the same sound may stand in a manifest twice
+                        batch.append((found.key, picture))
+                        places[found.key] = (-1, -1)
+                progress(f"hearing songs ({name})", n, len(work))
+                if n % COMMIT_EVERY == 0 or n == len(work):
+                    append(batch)
+                    files.db.commit()
+                    batch = []
+        places = shelf.places()
+    wall_s = time.perf_counter() - started
+
+    usable, unusable = [], []
+    for i, track in enumerate(tracks):
+        h = heard[i]
+        if h.reason:
+            unusable.append(Unusable(track, h.reason, h.detail))
+        elif h.duration_s + 1e-6 < min_s:
+            unusable.append(Unusable(track, "shorter than a slice", f"{h.duration_s:.2f} s, a slice needs {min_s:g} s"))
+        else:
+            usable.append(i)
+    keys = tuple(heard[i].key for i in usable)
+    where = np.array([places[k] for k in keys], dtype=np.int64).reshape(-1, 2)
+    rows = shelf.rows() if usable else np.zeros((0, front.n_bins), np.float16)
+    durations = np.array([heard[i].duration_s for i in usable])
+    made = Pictures(rows, where[:, 0], where[:, 1], durations, keys, seconds, wall_s)
+    return [tracks[i] for i in usable], made, unusable
+
+
+def _hear(track: Track, front: Front, sample_rate: int) -> tuple[Heard, np.ndarray | None]:
+    """Decodes a track and draws its picture (frames, F); no picture where the track cannot be used."""
+    try:
+        wave = decode.load(track.path, sample_rate, track.start_s, track.duration_s)
+        key = digest(decode.file_digest(track.path), track.start_s, track.duration_s)
+    except decode.AudioError as error:
+        return Heard("", 0.0, error.reason, error.detail), None
+    duration_s = len(wave) / sample_rate
+    if decode.is_silent(wave):
+        return Heard(key, duration_s, "silent"), None
+    try:
+        with torch.no_grad():
+            picture = front(torch.from_numpy(wave)[None])[0]
+    except ValueError as error:  # shorter than one window of the front-end
+        return Heard(key, duration_s, "shorter than a slice", str(error)), None
+    return Heard(key, duration_s), picture.T.half().numpy()
+
+
+def _each(items: Sequence[int], work: Callable[[int], Any]) -> Iterator[tuple[int, Any]]:
+    """(item, result) in order, over as many threads as cores: decoding and Fourier transforms let go of the interpreter."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    pool = ThreadPoolExecutor(os.cpu_count() or 1)
+    try:
+        yield from zip(items, pool.map(work, items), strict=True)
+    finally:
+        pool.shutdown(cancel_futures=True)
+        torch.set_num_threads(threads)
+
+
+def _stamp(path: Path) -> tuple[int, int]:
+    try:
+        stat = path.stat()
+    except OSError:
+        return (-1, -1)
+    return (stat.st_size, stat.st_mtime_ns)

@@ -1,0 +1,121 @@
+"""A multirun: one parent run, its children below it, one table of them all at the end.
+
+Every child writes its outcome to `result.json` in its Hydra folder, whatever launcher started it and whether it was
+tracked or not; the parent's id travels in the environment.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from hydra.experimental.callback import Callback
+
+PARENT, RESUME, FOLDER = "GENRELAB_PARENT", "GENRELAB_RESUME_SWEEP", "GENRELAB_SWEEP_DIR"
+CHOSEN_BY = "val/song/balanced_accuracy"
+
+
+class Parent(Callback):
+    """Makes the parent run, and with it the database's schema, before the children are started."""
+
+    def on_multirun_start(self, config: Any, **kwargs: Any) -> None:
+        del kwargs
+        import hydra.utils
+        from omegaconf import OmegaConf
+
+        from genrelab.track import write_json
+
+        store = Path(config.store)
+        os.environ[FOLDER] = str(Path(config.hydra.sweep.dir).resolve())
+        tracker = hydra.utils.instantiate(config.tracker)
+        words = list(config.hydra.overrides.task)
+        experiment = f"{config.hydra.runtime.choices.data}"
+        tags = {"kind": "sweep", "overrides": json.dumps(words), "data": experiment}
+        name = "sweep " + " ".join(w for w in words if not w.startswith(("store=", "hydra")))[:200]
+        resumed = os.environ.get(PARENT)
+        run = tracker.begin(store, "sweeps" if not experiment else experiment, name, tags, resume=resumed)
+        os.environ[PARENT] = run.id
+        if not resumed:
+            write_json(run.folder / "sweep.json", {"overrides": words, "config": OmegaConf.to_container(config.hydra.sweeper)})
+
+
+def results(folder: Path) -> list[dict[str, Any]]:
+    """What the children wrote, in the order of their numbers."""
+    files = sorted(folder.glob("*/result.json"), key=lambda p: (len(p.parent.name), p.parent.name))
+    return [json.loads(f.read_text()) for f in files]
+
+
+def differences(rows: list[dict[str, Any]], n_boot: int, seed: int) -> list[tuple[str, str, Any]]:
+    """The run that is best on validation less every other one, on the test songs: (name, other, difference)."""
+    from genrelab.evaluate.intervals import difference
+    from genrelab.report import artifacts
+
+    done = [r for r in rows if r["status"] == "FINISHED"]
+    done.sort(key=lambda r: -r["figures"].get(CHOSEN_BY, 0.0))
+    if len(done) < 2:
+        return []
+    decided = [artifacts.decided(artifacts.load(Path(r["folder"]))[0], "test") for r in done]
+    kinds = {d.n_classes for d in decided}
+    if len(kinds) > 1:
+        return []  # different genres: nothing to compare
+    return [
+        (done[0]["name"], r["name"], difference(decided[0], d, "balanced_accuracy", n_boot=n_boot, seed=seed))
+        for r, d in zip(done[1:], decided[1:], strict=True)
+    ]
+
+
+def finish(n_boot: int, seed: int, store: Path, tracker: Any) -> tuple[int, Any]:
+    """Ends the parent; returns the exit code (1 where a child failed) and the table."""
+    from genrelab.report.table import sweep_table
+
+    rows = results(Path(os.environ[FOLDER]))
+    failed = [r for r in rows if r["status"] != "FINISHED"]
+    for row, name in zip(rows, distinct(rows), strict=True):
+        row["name"] = name
+    table = sweep_table(rows, differences(rows, n_boot, seed))
+    parent = os.environ.pop(PARENT, "")
+    if parent:
+        run = tracker.begin(store, "", "", {}, resume=parent)
+        best = max((r["figures"].get(CHOSEN_BY, 0.0) for r in rows if r["status"] == "FINISHED"), default=None)
+        run.metrics({"children": len(rows), "failed": len(failed)} | ({} if best is None else {f"best/{CHOSEN_BY}": best}))
+        run.finish("FAILED" if failed else "FINISHED", f"{len(failed)} of {len(rows)} children failed" if failed else "")
+    return (1 if failed or not rows else 0), table
+
+
+def distinct(rows: list[dict[str, Any]]) -> list[str]:
+    """The rows' names, each with the overrides that tell it from others of its name."""
+    names = [r["name"] for r in rows]
+    if len(set(names)) == len(names):
+        return names
+    words = [set(r["overrides"]) for r in rows]
+    common = set.intersection(*words)
+    return [
+        n if names.count(n) == 1 else " ".join([n, *sorted(w - common)]) for n, w in zip(names, words, strict=True)
+    ]
+
+
+def finished_child(store: Path, overrides: list[str]) -> tuple[Any, Any]:
+    """(the finished child of this sweep with these overrides, else the one that was cut off), either may be None."""
+    from genrelab import track
+
+    if not os.environ.get(RESUME):
+        return None, None
+    same = [c for c in track.children(store, os.environ[PARENT]) if c.tags.get("overrides") == json.dumps(overrides)]
+    done = next((c for c in same if c.status == "FINISHED"), None)
+    cut_off = next((c for c in reversed(same) if c.status != "FINISHED"), None)
+    return done, cut_off
+
+
+def row(name: str, run_id: str, folder: Path | str, figures: Mapping[str, float], overrides: list[str]) -> dict[str, Any]:
+    return {
+        "name": name,
+        "run_id": run_id,
+        "folder": str(folder),
+        "status": "FINISHED",
+        "reason": "",
+        "figures": dict(figures),
+        "overrides": overrides,
+    }

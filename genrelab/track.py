@@ -1,0 +1,261 @@
+"""Every run in MLflow: the only file that imports it. Knows nothing of features."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import re
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlparse
+
+from filelock import FileLock
+
+from genrelab.types import UserError
+
+MODELS = ("run", "fold")  # the kinds of run that hold one trained model
+WHOLE = ("run", "kfold")  # the kinds that are an experiment of their own
+PARAM_CHARS = 500  # longer values are cut in MLflow; config.yaml has them whole
+
+
+@dataclass(frozen=True)
+class Record:
+    """A run as the store knows it."""
+
+    id: str
+    name: str
+    experiment: str
+    status: str  # RUNNING, FINISHED, FAILED, KILLED
+    start_ms: int
+    tags: Mapping[str, str]
+    metrics: Mapping[str, float]
+    folder: Path  # its artifacts
+
+    @property
+    def kind(self) -> str:
+        return self.tags.get("kind", "")
+
+    @property
+    def parent(self) -> str | None:
+        return self.tags.get("mlflow.parentRunId")
+
+
+@dataclass
+class Run:
+    """A run being written. Without a client nothing is tracked, but its folder is filled all the same."""
+
+    id: str
+    name: str
+    folder: Path
+    client: Any = None
+    uri: str = ""
+    experiment: str = ""
+    last_step: int = -1  # the last epoch whose figures are there already, where the run is resumed
+    tags: dict[str, str] = field(default_factory=dict)
+
+    @cached_property
+    def logger(self) -> Any:
+        """Lightning's logger for this run, or False."""
+        if self.client is None:
+            return False
+        from pytorch_lightning.loggers import MLFlowLogger
+
+        return MLFlowLogger(experiment_name=self.experiment, tracking_uri=self.uri, run_id=self.id)
+
+    def note(self, tags: Mapping[str, object]) -> None:
+        self.tags |= {k: str(v) for k, v in tags.items()}
+        if self.client:
+            from mlflow.entities import RunTag
+
+            self.client.log_batch(self.id, tags=[RunTag(k, str(v)) for k, v in tags.items()])
+
+    def metrics(self, values: Mapping[str, float], step: int = 0) -> None:
+        if self.client:
+            from mlflow.entities import Metric
+
+            now = int(time.time() * 1000)
+            self.client.log_batch(self.id, metrics=[Metric(k, float(v), now, step) for k, v in values.items()])
+
+    def params(self, values: Mapping[str, object]) -> None:
+        if self.client:
+            from mlflow.entities import Param
+
+            flat = [Param(k, str(v)[:PARAM_CHARS]) for k, v in values.items()]
+            for i in range(0, len(flat), 100):
+                self.client.log_batch(self.id, params=flat[i : i + 100])
+
+    def dataset(self, rows: Sequence[Mapping[str, str]], name: str, digest: str) -> None:
+        """The manifest as the run's input."""
+        if self.client:
+            import pandas as pd
+            from mlflow.data import from_pandas
+            from mlflow.entities import DatasetInput, InputTag
+
+            data = from_pandas(pd.DataFrame(rows), name=name, digest=digest)
+            entity = DatasetInput(data._to_mlflow_entity(), [InputTag("mlflow.data.context", "training")])
+            self.client.log_inputs(self.id, datasets=[entity])
+
+    def finish(self, status: str = "FINISHED", reason: str = "") -> None:
+        if reason:
+            self.note({"reason": reason[:500]})
+        if self.client:
+            self.client.set_terminated(self.id, status)
+
+
+class Off:
+    """No tracking: a run's files lie in store/logs/untracked."""
+
+    def begin(
+        self, store: Path, experiment: str, name: str, tags: Mapping[str, object], resume: str | None = None
+    ) -> Run:
+        del resume
+        stamp = time.strftime("%Y-%m-%d_%H-%M-%S")
+        folder = store / "logs" / "untracked" / f"{experiment}-{name}-{stamp}-{os.getpid()}"
+        folder.mkdir(parents=True, exist_ok=True)
+        return Run("", name, folder, tags={k: str(v) for k, v in tags.items()})
+
+
+class Mlflow:
+    """Runs in MLflow's sqlite store `mlflow.db`, artifacts beside it; or on the server at `uri`."""
+
+    def __init__(self, uri: str | None = None) -> None:
+        self.uri = uri
+
+    def begin(
+        self, store: Path, experiment: str, name: str, tags: Mapping[str, object], resume: str | None = None
+    ) -> Run:
+        """A new run in the experiment, or the resumed one set to RUNNING again."""
+        client, uri = connect(store, self.uri)
+        if resume:
+            client.update_run(resume, status="RUNNING")
+            entity = client.get_run(resume)
+            steps = [m.step for m in client.get_metric_history(resume, "val/loss")]
+            last = max(steps, default=-1)
+            return Run(resume, name, _folder(entity), client, uri, experiment, last, dict(entity.data.tags))
+        entity = client.create_run(
+            _experiment(client, store, experiment), run_name=name, tags={k: str(v) for k, v in tags.items()}
+        )
+        run = Run(entity.info.run_id, name, _folder(entity), client, uri, experiment, tags=dict(entity.data.tags))
+        run.folder.mkdir(parents=True, exist_ok=True)
+        return run
+
+
+def connect(store: Path, uri: str | None = None) -> tuple[Any, str]:
+    """MLflow's client for a store, its schema made if there is none yet."""
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
+    from mlflow import MlflowClient
+
+    for noisy in ("alembic", "mlflow"):  # after the import, which sets levels of its own
+        logging.getLogger(noisy).setLevel(logging.WARNING)
+
+    if uri:
+        return MlflowClient(uri), uri
+    (store / "artifacts").mkdir(parents=True, exist_ok=True)
+    uri = f"sqlite:///{store / 'mlflow.db'}"
+    with FileLock(store / "mlflow.lock"):  # a cold database migrates badly under several processes
+        client = MlflowClient(uri)
+        client.search_experiments(max_results=1)
+    return client, uri
+
+
+def has_store(store: Path) -> bool:
+    return (store / "mlflow.db").is_file()
+
+
+def _experiment(client: Any, store: Path, name: str) -> str:
+    with FileLock(store / "mlflow.lock"):
+        found = client.get_experiment_by_name(name)
+        if found is None:
+            folder = re.sub(r"[^\w.-]+", "-", name).strip("-.") or "data"
+            return client.create_experiment(name, (store / "artifacts" / folder).as_uri())
+        if found.lifecycle_stage == "deleted":
+            client.restore_experiment(found.experiment_id)
+        return found.experiment_id
+
+
+def _folder(entity: Any) -> Path:
+    parsed = urlparse(entity.info.artifact_uri)
+    return Path(unquote(parsed.path) if parsed.scheme == "file" else entity.info.artifact_uri)
+
+
+def records(store: Path, where: str = "") -> list[Record]:
+    """The store's runs, the newest first; `where` is MLflow's filter."""
+    if not has_store(store):
+        return []
+    client, _ = connect(store)
+    experiments = {e.experiment_id: e.name for e in client.search_experiments()}
+    found, token = [], None
+    while True:
+        page = client.search_runs(
+            list(experiments), where, max_results=1000, order_by=["attributes.start_time DESC"], page_token=token
+        )
+        found += [
+            Record(
+                r.info.run_id,
+                r.info.run_name,
+                experiments[r.info.experiment_id],
+                r.info.status,
+                r.info.start_time,
+                dict(r.data.tags),
+                dict(r.data.metrics),
+                _folder(r),
+            )
+            for r in page
+        ]
+        token = page.token
+        if not token:
+            return found
+
+
+def find(store: Path, word: str, data: str | None = None) -> Record:
+    """The run that a user means: an id (or its beginning), a name, `last` or `best`; `data` narrows it to one data set.
+
+    Raises UserError where there is none, or where the word fits several runs.
+    """
+    runs = [r for r in records(store) if data is None or r.experiment == data]
+    if not runs:
+        raise UserError(
+            f"no run in the store {store}: train one first (python -m genrelab), or give the store with store=DIR"
+        )
+    whole = [r for r in runs if r.kind in WHOLE and r.status == "FINISHED"]
+    if word == "last":
+        if not whole:
+            raise UserError(f"no finished run in the store {store}: train one first (python -m genrelab)")
+        return whole[0]
+    if word == "best":
+        key = "val/song/balanced_accuracy"
+        scored = [r for r in whole if key in r.metrics]
+        digests = {r.tags.get("data_digest", ""): r.experiment for r in scored}
+        if len(digests) > 1:
+            names = ", ".join(sorted(set(digests.values())))
+            raise UserError(f"best: the store has runs on {len(digests)} different data sets ({names}); name a run by its id")
+        if not scored:
+            raise UserError(f"best: no finished run in the store {store}")
+        return max(scored, key=lambda r: r.metrics[key])
+    exact = [r for r in runs if r.id == word] or [r for r in runs if len(word) >= 4 and r.id.startswith(word)]
+    exact = exact or [r for r in runs if r.name == word and r.status == "FINISHED"]
+    if not exact:
+        recent = ", ".join(f"{r.name} ({r.id[:8]})" for r in runs[:3])
+        raise UserError(f"no run '{word}' in the store {store}; the newest are {recent}")
+    if len({r.id for r in exact}) > 1 and exact[0].name != word:
+        raise UserError(f"'{word}' is the beginning of {len(exact)} run ids; give more of it")
+    return exact[0]  # of several runs with one name, the newest
+
+
+def children(store: Path, parent: str) -> list[Record]:
+    """The runs below a sweep or a k-fold run, the oldest first."""
+    return records(store, f"tags.`mlflow.parentRunId` = '{parent}'")[::-1]
+
+
+def write_json(path: Path, value: object) -> None:
+    """Whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_suffix(path.suffix + ".tmp")
+    partial.write_text(json.dumps(value, indent=1, default=str))
+    partial.replace(path)

@@ -1,0 +1,103 @@
+"""The words of a command line: made safe for Hydra's grammar on the way in, its complaints made one line on the way out."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from genrelab.paths import conf_dir
+from genrelab.types import UserError
+
+PATH_KEYS = ("store", "data.path", "data.map", "data.unknown", "split.path", "net.path", "tracker.path")
+
+
+def quoted(words: Sequence[str]) -> list[str]:
+    """The values of path keys made absolute and quoted, so that a folder called `Ünï [x] #1` works as typed."""
+    out = []
+    for word in words:
+        key, equals, value = word.partition("=")
+        if equals and value and key.lstrip("+~") in PATH_KEYS and value[0] not in "'\"" and value not in ("null", "None"):
+            path = Path(value).expanduser()
+            if path.exists() or "," not in value:  # with a comma and no such path it is a sweep over paths
+                value = _quote(str(path.absolute()))
+        out.append(f"{key}{equals}{value}")
+    return out
+
+
+def _quote(text: str) -> str:
+    escaped = text.replace("\\", "\\\\").replace("'", "\\'").replace("${", "\\${")
+    return f"'{escaped}'"
+
+
+def value_of(words: Sequence[str], key: str) -> str | None:
+    """The last value that `key=` was given, as typed."""
+    given = [w.partition("=")[2] for w in words if w.partition("=")[0] == key]
+    return given[-1].strip("'\"") if given else None
+
+
+def groups() -> dict[str, list[str]]:
+    """Every group of conf/ with its choices."""
+    folders = sorted(p for p in conf_dir().iterdir() if p.is_dir())
+    return {p.name: sorted(f.stem for f in p.glob("*.yaml") if not f.stem.startswith("_")) for p in folders}
+
+
+def complaint(error: Exception, words: Sequence[str]) -> UserError:
+    """Hydra's error as a line: what was given, what was expected, what to do."""
+    text = str(error)
+    known = groups()
+    if found := re.search(r"Could not find '([^']+)'", text) or re.search(r"In '[^']+': Could not find '([^']+)'", text):
+        group, _, choice = found[1].rpartition("/")
+        if group in known:
+            near = difflib.get_close_matches(choice, known[group], 1)
+            hint = f"; did you mean {group}={near[0]}?" if near else ""
+            return UserError(f"{group}={choice}: there is no such {group}; there are {', '.join(known[group])}{hint}")
+        return UserError(f"{found[1]}: there is no such config; see python -m genrelab --help")
+    if found := re.search(r"Could not override '([^']+)'", text):
+        key = found[1]
+        if key in known:
+            choices = ", ".join(known[key])
+            return UserError(f"{key}: give one of {choices} (as in {key}={known[key][0] if known[key] else '...'})")
+        near = difflib.get_close_matches(key.split(".")[-1], _leaves(), 3, 0.5)
+        keys = [k for leaf in near for k in _leaves()[leaf]][:3]
+        hint = f"; did you mean {' or '.join(keys)}?" if keys else "; python -m genrelab --cfg job shows every key"
+        return UserError(f"{_word(key, words)}: there is no key '{key}'{hint}")
+    if "mismatched input" in text or "no viable alternative" in text or "LexerNoViableAlt" in type(error).__name__:
+        first = text.splitlines()[0]
+        return UserError(f"{first}: an override is key=value, a value with spaces or brackets wants quotes: key='a b'")
+    if "could not be converted to" in text or "is not supported" in text or "Cannot convert" in text:
+        key = re.search(r"full_key: (\S+)", text)
+        where = f"{_word(key[1], words)}: " if key else ""
+        return UserError(where + text.splitlines()[0])
+    if "Ambiguous value" in text or "--multirun" in text:
+        return UserError("a list of values with commas is a sweep: add -m (python -m genrelab -m front=stft,mel)")
+    return UserError(" ".join(text.split())[:300] or type(error).__name__)
+
+
+def _word(key: str, words: Sequence[str]) -> str:
+    return next((w for w in words if w.lstrip("+~").partition("=")[0] == key), key)
+
+
+def _leaves() -> dict[str, list[str]]:
+    """The last part of every key of the default config -> the full keys that end so."""
+    from omegaconf import DictConfig, OmegaConf
+
+    found: dict[str, list[str]] = {}
+
+    def walk(config: DictConfig, prefix: str) -> None:
+        for name in config:
+            key = f"{prefix}{name}"
+            if not str(name).startswith("_") and name not in ("defaults", "hydra"):
+                found.setdefault(str(name), []).append(key)
+                child = config._get_node(name)
+                if isinstance(child, DictConfig) and not child._is_none():
+                    walk(child, key + ".")
+
+    walk(OmegaConf.load(conf_dir() / "config.yaml"), "")  # type: ignore[arg-type]
+    for group, choices in groups().items():
+        for choice in choices:
+            text = (conf_dir() / group / f"{choice}.yaml").read_text()
+            if "@package" not in text.split("\n", 1)[0]:
+                walk(OmegaConf.create(text), f"{group}.")  # type: ignore[arg-type]
+    return {leaf: sorted(set(keys)) for leaf, keys in found.items()}
