@@ -38,7 +38,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     if words and words[0] in verbs():
         return verb(words[0], words[1:])
     if words and "=" not in words[0] and not words[0].startswith(("-", "+", "~")):
-        print(f"genrelab: '{words[0]}' is no verb; there are {', '.join(verbs())}; training takes group=choice", file=sys.stderr)
+        print(
+            f"genrelab: '{words[0]}' is no verb; there are {', '.join(verbs())}; training takes group=choice",
+            file=sys.stderr,
+        )
         return 2
     from genrelab.commands import train
 
@@ -81,5 +84,8 @@ def help_text() -> str:
     lines += [f"  {name:<10}{line}" for name, line in verbs().items()]
     lines += ["", "groups and their choices"]
     lines += [f"  {group:<12}{', '.join(choices)}" for group, choices in groups().items() if choices]
-    lines += ["", "The store is store=DIR, else $GENRELAB_STORE, else ./.genrelab. Exit codes: 0 done, 1 failed, 2 wrong words."]
+    lines += [
+        "",
+        "The store is store=DIR, else $GENRELAB_STORE, else ./.genrelab. Exit codes: 0 done, 1 failed, 2 wrong words.",
+    ]
     return "\n".join(lines)

@@ -23,7 +23,12 @@ if TYPE_CHECKING:
 
 Config = dict[str, Any]  # resolved, plain
 TRUSTED = ("genrelab.", "torch.optim.")  # what the config of a stored run may name
-IDENTITY_LESS = ("store", "resume", "tracker", "limit_songs")  # what does not change a run's result, or is in data_digest
+IDENTITY_LESS = (
+    "store",
+    "resume",
+    "tracker",
+    "limit_songs",
+)  # what does not change a run's result, or is in data_digest
 
 
 @dataclass
@@ -53,7 +58,9 @@ def register() -> None:
     from hydra.core.config_store import ConfigStore
 
     ConfigStore.instance().store("schema", Root)
-    OmegaConf.register_new_resolver("first", lambda *values: next((v for v in values if v is not None), None), replace=True)
+    OmegaConf.register_new_resolver(
+        "first", lambda *values: next((v for v in values if v is not None), None), replace=True
+    )
 
 
 def instantiate(config: Any, **more: Any) -> Any:
@@ -136,7 +143,9 @@ def prepare(config: Config, choices: Mapping[str, str], progress: Progress) -> P
     lost = [g for g in genres if g not in {t.genres[0] for t in tracks}]
     if lost:
         reasons = sorted({u.reason for u in unusable if u.track.genres[0] in lost})
-        raise UserError(f"no usable song is left of {', '.join(lost)} ({', '.join(reasons)}): give more songs, or leave the genre out")
+        raise UserError(
+            f"no usable song is left of {', '.join(lost)} ({', '.join(reasons)}): give more songs or leave it out"
+        )
     if len(genres) < 2:
         raise UserError(f"data={source.name} has one genre ({genres[0]}): to tell genres apart takes at least 2")
     truth = np.array([genres.index(t.genres[0]) for t in tracks], dtype=np.int64)
@@ -165,7 +174,9 @@ def splits(config: Config, prepared: Prepared) -> list[Split]:
     return instantiate(config["split"]).splits(prepared.tracks, config["seed"])
 
 
-def build(config: Config, genres: Sequence[str], front: Front | None = None, slicer: Slicer | None = None) -> SongClassifier:
+def build(
+    config: Config, genres: Sequence[str], front: Front | None = None, slicer: Slicer | None = None
+) -> SongClassifier:
     """The model of a config, with its initial weights drawn from the config's seed."""
     import torch
 

@@ -55,7 +55,14 @@ class Bar(pl.Callback):
 
 
 def fit(
-    config: Config, prepared: Prepared, split: Split, run: Run, progress: Progress, *, resume: bool, say: Callable[[str], None]
+    config: Config,
+    prepared: Prepared,
+    split: Split,
+    run: Run,
+    progress: Progress,
+    *,
+    resume: bool,
+    say: Callable[[str], None],
 ) -> Fitted:
     """Trains and tests one model on one split; goes on from checkpoints/last.ckpt where `resume` and there is one."""
     quiet()
@@ -65,7 +72,14 @@ def fit(
     pl.seed_everything(config["seed"], verbose=False)
     sides = {
         side: SongSlices(
-            prepared.pictures, prepared.spans, prepared.truth, split, side, prepared.slicer, prepared.front.hop_s, config["seed"]
+            prepared.pictures,
+            prepared.spans,
+            prepared.truth,
+            split,
+            side,
+            prepared.slicer,
+            prepared.front.hop_s,
+            config["seed"],
         )
         for side in ("train", "val", "test")
     }
@@ -82,7 +96,12 @@ def fit(
         precision = measured_precision(config, model, loaders["train"])
     checkpoints = run.folder / "checkpoints"
     best = ModelCheckpoint(
-        checkpoints, "best", options["monitor"], mode=options["mode"], save_weights_only=True, enable_version_counter=False
+        checkpoints,
+        "best",
+        options["monitor"],
+        mode=options["mode"],
+        save_weights_only=True,
+        enable_version_counter=False,
     )
     last = ModelCheckpoint(checkpoints, "last", enable_version_counter=False, save_on_train_epoch_end=False)
     callbacks: list[pl.Callback] = [best, last, Bar(progress)]
@@ -128,7 +147,7 @@ def fit(
 
     epochs_here = len(learner.history) - (done if going_on else 0)
     each = np.mean([len(sides["train"].pick(int(i))) for i in sides["train"].songs])
-    n_train = each * len(loaders["train"].sampler)
+    n_train = each * max(len(sides["train"]), options["songs_per_epoch"])
     weights = torch.load(checkpoints / "best.ckpt", map_location="cpu", weights_only=True)
     learner.load_state_dict(weights["state_dict"])
     progress("testing", 0, 2)
@@ -202,7 +221,13 @@ def front_x_realtime(model: SongClassifier, sample_rate: int) -> float:
 def quiet() -> None:
     """Lightning's hints are for people who write loops."""
     logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
-    for hint in ("does not have many workers", "Checkpoint directory", "overfit_batches", "Precision bf16-mixed", "lr_scheduler"):
+    for hint in (
+        "does not have many workers",
+        "Checkpoint directory",
+        "overfit_batches",
+        "Precision bf16-mixed",
+        "lr_scheduler",
+    ):
         warnings.filterwarnings("ignore", f".*{hint}.*")
     warnings.filterwarnings("ignore", category=DeprecationWarning)
     warnings.filterwarnings("ignore", category=FutureWarning)

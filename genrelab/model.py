@@ -16,7 +16,7 @@ from genrelab.types import Beats, Scores
 
 
 class SongClassifier(nn.Module):
-    """The whole way from wave to genre. `net`, `agg` and `norm` are completed here with the sizes of the parts before."""
+    """The way from wave to genre; `net`, `agg` and `norm` are completed here with the sizes of the parts before."""
 
     def __init__(
         self,
@@ -46,7 +46,7 @@ class SongClassifier(nn.Module):
 
     @torch.no_grad()
     def slices(self, wave: Tensor, sample_rate: int, beats: Beats | None = None) -> tuple[Tensor, Tensor]:
-        """A wave (samples,) -> its slices (S, F, T), rounded as the store rounds them, and their spans (S, 2) in seconds."""
+        """A wave (samples,) -> its slices (S, F, T), rounded as the store's are, and their spans (S, 2) in seconds."""
         spans = self.slicer.spans(len(wave) / sample_rate, beats)
         picture = self.front(wave[None])[0].half().float()
         return cut(picture, spans, self.front.hop_s, self.slicer.n_frames), spans

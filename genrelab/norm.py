@@ -69,8 +69,8 @@ class TrainNorm(Norm):
 
     def fit(self, slices: Iterable[Tensor]) -> None:
         count, total, square = 0, torch.zeros_like(self.mean).double(), torch.zeros_like(self.mean).double()
-        for x in slices:
-            x = x.double()
+        for part in slices:
+            x = part.double()
             count += x.shape[0] * x.shape[2]
             total += x.sum((0, 2))
             square += x.square().sum((0, 2))

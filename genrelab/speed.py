@@ -36,8 +36,8 @@ def precision(store: Path, net: str, step: Callable[[], object], module: nn.Modu
         if key not in known:
             seconds = {"32-true": 1e9, "bf16-mixed": 1e9}
             with torch.random.fork_rng():
-                for _ in range(3):  # taken in turn, so that a drift of the machine meets both
-                    for choice in seconds:
+                for _ in range(4):  # taken in turn, so that a drift of the machine meets both
+                    for choice in tuple(seconds):
                         with torch.autocast("cpu", torch.bfloat16, enabled=choice == "bf16-mixed"):
                             start = time.perf_counter()
                             step()

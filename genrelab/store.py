@@ -80,8 +80,10 @@ class Files:
     def add(self, track: Track, heard: Heard) -> None:
         self.db.execute(
             "insert or replace into files values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            (str(track.path), track.start_s, track.duration_s or -1, *_stamp(track.path), decode.DECODER)
-            + (heard.key, heard.duration_s, heard.reason, heard.detail),
+            (
+                *(str(track.path), track.start_s, track.duration_s or -1, *_stamp(track.path), decode.DECODER),
+                *(heard.key, heard.duration_s, heard.reason, heard.detail),
+            ),
         )
 
 
@@ -196,13 +198,11 @@ def pictures(
 def _hear(track: Track, front: Front, sample_rate: int) -> tuple[Heard, np.ndarray | None]:
     """Decodes a track and draws its picture (frames, F); no picture where the track cannot be used."""
     try:
-        wave = decode.load(track.path, sample_rate, track.start_s, track.duration_s)
+        wave = decode.inspect(track.path, sample_rate, track.start_s, track.duration_s)
         key = digest(decode.file_digest(track.path), track.start_s, track.duration_s)
     except decode.AudioError as error:
         return Heard("", 0.0, error.reason, error.detail), None
     duration_s = len(wave) / sample_rate
-    if decode.is_silent(wave):
-        return Heard(key, duration_s, "silent"), None
     try:
         with torch.no_grad():
             picture = front(torch.from_numpy(wave)[None])[0]
@@ -212,7 +212,7 @@ def _hear(track: Track, front: Front, sample_rate: int) -> tuple[Heard, np.ndarr
 
 
 def _each(items: Sequence[int], work: Callable[[int], Any]) -> Iterator[tuple[int, Any]]:
-    """(item, result) in order, over as many threads as cores: decoding and Fourier transforms let go of the interpreter."""
+    """(item, result) in order, over as many threads as cores: decoding and transforms let go of the interpreter."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     pool = ThreadPoolExecutor(os.cpu_count() or 1)

@@ -32,14 +32,16 @@ class Parent(Callback):
         os.environ[FOLDER] = str(Path(config.hydra.sweep.dir).resolve())
         tracker = hydra.utils.instantiate(config.tracker)
         words = list(config.hydra.overrides.task)
-        experiment = f"{config.hydra.runtime.choices.data}"
+        experiment = hydra.utils.instantiate(config.data).name
         tags = {"kind": "sweep", "overrides": json.dumps(words), "data": experiment}
         name = "sweep " + " ".join(w for w in words if not w.startswith(("store=", "hydra")))[:200]
         resumed = os.environ.get(PARENT)
-        run = tracker.begin(store, "sweeps" if not experiment else experiment, name, tags, resume=resumed)
+        run = tracker.begin(store, experiment, name, tags, resume=resumed)
         os.environ[PARENT] = run.id
         if not resumed:
-            write_json(run.folder / "sweep.json", {"overrides": words, "config": OmegaConf.to_container(config.hydra.sweeper)})
+            write_json(
+                run.folder / "sweep.json", {"overrides": words, "config": OmegaConf.to_container(config.hydra.sweeper)}
+            )
 
 
 def results(folder: Path) -> list[dict[str, Any]]:
@@ -80,8 +82,12 @@ def finish(n_boot: int, seed: int, store: Path, tracker: Any) -> tuple[int, Any]
     if parent:
         run = tracker.begin(store, "", "", {}, resume=parent)
         best = max((r["figures"].get(CHOSEN_BY, 0.0) for r in rows if r["status"] == "FINISHED"), default=None)
-        run.metrics({"children": len(rows), "failed": len(failed)} | ({} if best is None else {f"best/{CHOSEN_BY}": best}))
-        run.finish("FAILED" if failed else "FINISHED", f"{len(failed)} of {len(rows)} children failed" if failed else "")
+        run.metrics(
+            {"children": len(rows), "failed": len(failed)} | ({} if best is None else {f"best/{CHOSEN_BY}": best})
+        )
+        run.finish(
+            "FAILED" if failed else "FINISHED", f"{len(failed)} of {len(rows)} children failed" if failed else ""
+        )
     return (1 if failed or not rows else 0), table
 
 
@@ -92,9 +98,7 @@ def distinct(rows: list[dict[str, Any]]) -> list[str]:
         return names
     words = [set(r["overrides"]) for r in rows]
     common = set.intersection(*words)
-    return [
-        n if names.count(n) == 1 else " ".join([n, *sorted(w - common)]) for n, w in zip(names, words, strict=True)
-    ]
+    return [n if names.count(n) == 1 else " ".join([n, *sorted(w - common)]) for n, w in zip(names, words, strict=True)]
 
 
 def finished_child(store: Path, overrides: list[str]) -> tuple[Any, Any]:
@@ -109,7 +113,9 @@ def finished_child(store: Path, overrides: list[str]) -> tuple[Any, Any]:
     return done, cut_off
 
 
-def row(name: str, run_id: str, folder: Path | str, figures: Mapping[str, float], overrides: list[str]) -> dict[str, Any]:
+def row(
+    name: str, run_id: str, folder: Path | str, figures: Mapping[str, float], overrides: list[str]
+) -> dict[str, Any]:
     return {
         "name": name,
         "run_id": run_id,

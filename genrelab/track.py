@@ -93,7 +93,7 @@ class Run:
         """The manifest as the run's input."""
         if self.client:
             import pandas as pd
-            from mlflow.data import from_pandas
+            from mlflow.data.pandas_dataset import from_pandas
             from mlflow.entities import DatasetInput, InputTag
 
             data = from_pandas(pd.DataFrame(rows), name=name, digest=digest)
@@ -234,7 +234,9 @@ def find(store: Path, word: str, data: str | None = None) -> Record:
         digests = {r.tags.get("data_digest", ""): r.experiment for r in scored}
         if len(digests) > 1:
             names = ", ".join(sorted(set(digests.values())))
-            raise UserError(f"best: the store has runs on {len(digests)} different data sets ({names}); name a run by its id")
+            raise UserError(
+                f"best: the store has runs on {len(digests)} different data sets ({names}); name a run by its id"
+            )
         if not scored:
             raise UserError(f"best: no finished run in the store {store}")
         return max(scored, key=lambda r: r.metrics[key])

@@ -1,4 +1,4 @@
-"""The words of a command line: made safe for Hydra's grammar on the way in, its complaints made one line on the way out."""
+"""The words of a command line: made safe for Hydra's grammar on the way in, its complaints a line on the way out."""
 
 from __future__ import annotations
 
@@ -18,7 +18,13 @@ def quoted(words: Sequence[str]) -> list[str]:
     out = []
     for word in words:
         key, equals, value = word.partition("=")
-        if equals and value and key.lstrip("+~") in PATH_KEYS and value[0] not in "'\"" and value not in ("null", "None"):
+        if (
+            equals
+            and value
+            and key.lstrip("+~") in PATH_KEYS
+            and value[0] not in "'\""
+            and value not in ("null", "None")
+        ):
             path = Path(value).expanduser()
             if path.exists() or "," not in value:  # with a comma and no such path it is a sweep over paths
                 value = _quote(str(path.absolute()))
@@ -47,7 +53,9 @@ def complaint(error: Exception, words: Sequence[str]) -> UserError:
     """Hydra's error as a line: what was given, what was expected, what to do."""
     text = str(error)
     known = groups()
-    if found := re.search(r"Could not find '([^']+)'", text) or re.search(r"In '[^']+': Could not find '([^']+)'", text):
+    if found := re.search(r"Could not find '([^']+)'", text) or re.search(
+        r"In '[^']+': Could not find '([^']+)'", text
+    ):
         group, _, choice = found[1].rpartition("/")
         if group in known:
             near = difflib.get_close_matches(choice, known[group], 1)
@@ -87,7 +95,7 @@ def _leaves() -> dict[str, list[str]]:
 
     def walk(config: DictConfig, prefix: str) -> None:
         for name in config:
-            key = f"{prefix}{name}"
+            key = f"{prefix}{name!s}"
             if not str(name).startswith("_") and name not in ("defaults", "hydra"):
                 found.setdefault(str(name), []).append(key)
                 child = config._get_node(name)

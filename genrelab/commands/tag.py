@@ -1,4 +1,4 @@
-"""`tag SONG ...`: ranks the genres of a user's own songs by the same way from sound to decision that trained the run."""
+"""`tag SONG ...`: ranks the genres of a user's own songs by the way from sound to decision that trained the run."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def run(
     files = _files(songs)
     record = chosen_run(paths.store_dir(), run)
     model, task, config = compose.restore(record.folder)
-    say(f"by {record.name} ({record.id[:8]}), trained on {record.tags.get('data', record.experiment)}; probabilities are uncalibrated")
+    say(f"by {record.name} ({record.id[:8]}), trained on {record.experiment}; probabilities are uncalibrated")
     said = []
     for n, file in enumerate(files, 1):
         said.append(_ask(file, model, task, config) | {"run": record.id})
@@ -61,13 +61,15 @@ def chosen_run(store: Path, word: str | None) -> Record:
             raise UserError(f"{record.name} has no finished fold")
         record = max(folds, key=lambda r: r.metrics.get("val/song/balanced_accuracy", 0.0))
     if record.kind not in track.MODELS or record.status != "FINISHED":
-        raise UserError(f"{record.name} ({record.id[:8]}) is {record.status} and holds no finished model; name another with --run")
+        raise UserError(
+            f"{record.name} ({record.id[:8]}) is {record.status} and holds no finished model; name another with --run"
+        )
     return record
 
 
 def _files(songs: list[str]) -> list[Path]:
     """The files given, and the audio files below the folders given. Raises UserError for a name that is not there."""
-    from genrelab.data.sources.folder import _songs as audio_files
+    from genrelab.data.sources.folder import audio_files
 
     found: list[Path] = []
     for name in songs:
@@ -90,7 +92,14 @@ def _ask(path: Path, model: Any, task: Any, config: dict[str, Any]) -> dict[str,
 
     from genrelab.audio import decode
 
-    answer: dict[str, Any] = {"path": str(path), "label": None, "no_tag": None, "genres": [], "n_slices": 0, "error": None}
+    answer: dict[str, Any] = {
+        "path": str(path),
+        "label": None,
+        "no_tag": None,
+        "genres": [],
+        "n_slices": 0,
+        "error": None,
+    }
     try:
         wave = decode.load(path, config["sample_rate"])
     except decode.AudioError as error:
@@ -99,7 +108,9 @@ def _ask(path: Path, model: Any, task: Any, config: dict[str, Any]) -> dict[str,
         decision = Decision((), no_tag="silent")
         return answer | {"label": decision.label, "no_tag": decision.no_tag}
     if len(wave) / config["sample_rate"] + 1e-6 < model.slicer.min_s:
-        return answer | {"error": f"shorter than a slice: {len(wave) / config['sample_rate']:.2f} s of {model.slicer.min_s:g} s"}
+        return answer | {
+            "error": f"shorter than a slice: {len(wave) / config['sample_rate']:.2f} s of {model.slicer.min_s:g} s"
+        }
     x, _ = model.slices(torch.from_numpy(wave), config["sample_rate"])
     with torch.no_grad():
         scores = model(x, torch.tensor([len(x)]))

@@ -24,7 +24,9 @@ def run(port: Annotated[int, typer.Option(help="The port on this machine.")] = 5
     """Open MLflow's pages on the store; ends with Ctrl-C."""
     store = paths.store_dir()
     if not (store / "mlflow.db").is_file():
-        raise UserError(f"no runs in the store {store}: train one first (python -m genrelab), or give it with store=DIR")
+        raise UserError(
+            f"no runs in the store {store}: train one first (python -m genrelab), or give it with store=DIR"
+        )
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:

@@ -14,14 +14,6 @@ _SWAPS = 64  # groups up to which pairs are swapped, too
 _GOOD = 0.02  # of a genre's songs: a balance that needs no further seed
 
 
-def groups_per_genre(labels: Sequence[str], groups: Sequence[str]) -> dict[str, int]:
-    """How many group values each genre has, by genre's name."""
-    found: dict[str, set[str]] = {}
-    for label, group in zip(labels, groups, strict=True):
-        found.setdefault(label, set()).add(group)
-    return {label: len(found[label]) for label in sorted(found)}
-
-
 class _Table:
     """Songs per group and genre, and the two questions asked of an assignment of groups to folds."""
 
@@ -71,7 +63,7 @@ def _candidates(table: _Table, seed: int) -> Iterator[np.ndarray]:
     alone = table.n_groups == len(table.group)  # each song its own group: exact and fast
     kind = StratifiedKFold if alone else StratifiedGroupKFold
     tries = max(1, min(_TRIES, _WORK // table.n_groups))
-    if max(np.bincount(table.label)) < table.n_folds:  # scikit-learn refuses: no genre has a song for each fold
+    if min(table.n_groups, max(np.bincount(table.label))) < table.n_folds:  # scikit-learn refuses
         yield np.random.default_rng(seed).permutation(table.n_groups) % table.n_folds
         return
     for random_state in np.random.SeedSequence(seed).generate_state(tries):

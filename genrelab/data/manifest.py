@@ -50,6 +50,8 @@ def read_table(path: Path, what: str, give: str) -> tuple[list[str], Iterator[tu
         raise UserError(f"{what} {path} is not UTF-8 (byte {error.start}): save it as CSV UTF-8") from error
     except OSError as error:
         raise UserError(f"{what} {path} cannot be read: {error.strerror}") from error
+    if "\0" in text:
+        raise UserError(f"{what} {path} is not CSV (it holds NUL bytes): save it as CSV UTF-8")
     lines = csv.reader(io.StringIO(text, newline=""), strict=True)
 
     def cells() -> Iterator[list[str]]:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-import numpy as np
-
-from genrelab.data.folds import grouped_folds, groups_per_genre, single_split
 from genrelab.data.manifest import near
 from genrelab.types import GROUP_KEYS, SIDES, Track, UserError
+
+if TYPE_CHECKING:
+    import numpy as np
 
 KEYS = (*GROUP_KEYS, "studio")  # columns that songs may share
 FEW = 5  # fewer groups than this in a genre: a figure from one split says little
@@ -20,6 +20,8 @@ MIN_FOLDS = 3  # train, val, test
 
 def _seeded(*parts: object) -> np.random.Generator:
     """A generator that the same words give again on every machine."""
+    import numpy as np
+
     digest = hashlib.blake2b("\0".join(map(str, parts)).encode(), digest_size=8).digest()
     return np.random.default_rng(int.from_bytes(digest, "big"))
 
@@ -39,6 +41,8 @@ class Split:
 
     def slices(self, i: int, n: int, side: str) -> np.ndarray:
         """Which of song i's `n` slices lie on `side`: rising indices, all or none; some for kind "slice"."""
+        import numpy as np
+
         if self.sides[i] != "mixed":
             return np.arange(n if self.sides[i] == side else 0)
         n_folds = self.n_folds or MIN_FOLDS
@@ -60,11 +64,26 @@ class Splitter(Protocol):
     def splits(self, tracks: Sequence[Track], seed: int) -> list[Split]: ...
 
 
+def groups_per_genre(labels: Sequence[str], groups: Sequence[str]) -> dict[str, int]:
+    """How many group values each genre has, by genre's name."""
+    found: dict[str, set[str]] = {}
+    for label, group in zip(labels, groups, strict=True):
+        found.setdefault(label, set()).add(group)
+    return {label: len(found[label]) for label in sorted(found)}
+
+
 def many(counts: dict[str, int], by: str) -> str:
     """`electronic 4, metal 4, orchestral 12 artists`; of many genres those with the fewest."""
     shown = sorted(counts, key=counts.__getitem__)[:10] if len(counts) > 10 else list(counts)
     more = f" (and more in {len(counts) - len(shown)} other genres)" if len(shown) < len(counts) else ""
     return ", ".join(f"{genre} {counts[genre]}" for genre in shown) + f" {by}s{more}"
+
+
+def named_values(test: object) -> list[str]:
+    """`split.test` as words, whatever the command line made of it: null, one value, or a list."""
+    if test is None:
+        return []
+    return [str(value) for value in test] if isinstance(test, Sequence) and not isinstance(test, str) else [str(test)]
 
 
 def labels_of(tracks: Sequence[Track]) -> list[str]:
@@ -168,6 +187,10 @@ def lacking(labels: Sequence[str], sides: Sequence[str], side: str) -> list[str]
 
 def carve_val(labels: Sequence[str], groups: Sequence[str], n_folds: int, seed: int) -> np.ndarray:
     """(songs,) bool: about one n-th of the songs as val, whole groups; the rest keeps every genre if it can."""
+    import numpy as np
+
+    from genrelab.data.folds import grouped_folds
+
     n = max(2, min(n_folds, len(set(groups)), max(MIN_FOLDS, min(groups_per_genre(labels, groups).values()))))
     folds = grouped_folds(labels, groups, n, seed)
     label = np.asarray(labels, object)
@@ -187,12 +210,14 @@ def _crossing_note(tracks: Sequence[Track], split: Split) -> list[str]:
 class Grouped:
     """`split=auto|song|artist|album|studio|group`: one split, stratified by genre, whole groups."""
 
-    def __init__(self, by: str, n_folds: int, test: Sequence[object] | str | None) -> None:
+    def __init__(self, by: str, n_folds: int, test: object) -> None:
         self.by, self.n_folds = by, n_folds
-        self.test = None if test is None else [str(value) for value in ([test] if isinstance(test, str) else test)]
+        self.test = named_values(test)
 
     def splits(self, tracks: Sequence[Track], seed: int) -> list[Split]:
         """One of n folds is test, one val; with `test` those values of the key are test, a fold of the rest is val."""
+        from genrelab.data.folds import single_split
+
         labels = labels_of(tracks)
         by, groups, notes = _choose(tracks, self.by)
         if self.test:
@@ -218,7 +243,6 @@ class Grouped:
         return [replace(split, notes=(*notes, *_crossing_note(tracks, split)))]
 
     def _named(self, labels: list[str], groups: tuple[str, ...], by: str, seed: int) -> list[str]:
-        assert self.test
         there = sorted(set(groups))
         if unknown := [value for value in self.test if value not in there]:
             raise UserError(f"split.test: no {by} is called {unknown[0]!r}; {near(unknown[0], there)}")
@@ -257,6 +281,8 @@ class KFold:
 
     def splits(self, tracks: Sequence[Track], seed: int) -> list[Split]:
         """A split a fold: fold k is test, the next one val, unless another one as val leaves train more genres."""
+        from genrelab.data.folds import grouped_folds
+
         labels = labels_of(tracks)
         by, groups, notes = _choose(tracks, self.by)
         n, reduced = _affordable(labels, groups, by, self.n_folds)

@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from genrelab.data.manifest import near, read_table
-from genrelab.data.split import Split, auto_key, carve_val, crossings, key_values, labels_of, lacking
+from genrelab.data.split import Split, auto_key, carve_val, crossings, key_values, labels_of, lacking, named_values
 from genrelab.types import SIDES, Track, UserError
 
 _WORDS = {
@@ -33,10 +33,8 @@ def _fold_number(value: str) -> float | None:
 class Official:
     """`split=official`: the manifest's own `split` (train, val, test) or `fold` column."""
 
-    def __init__(self, n_folds: int, test: Sequence[object] | str | int | None) -> None:
-        self.n_folds = n_folds
-        named = test if isinstance(test, Sequence) and not isinstance(test, str) else [test]
-        self.test = None if test is None else [str(value) for value in named]
+    def __init__(self, n_folds: int, test: object) -> None:
+        self.n_folds, self.test = n_folds, named_values(test)
 
     def splits(self, tracks: Sequence[Track], seed: int) -> list[Split]:
         """Sides by name; or of folds the highest is test and the next val, or `test` names the test folds.
@@ -85,10 +83,12 @@ class Official:
 
     def _by_fold(self, values: list[str]) -> tuple[list[str], list[str]]:
         numbers = {value: _fold_number(value) for value in values}
-        if odd := [value for value, number in numbers.items() if number is None]:
-            some = ", ".join(sorted(set(values))[:8])
+        odd = [value for value, number in numbers.items() if number is None]
+        if odd:
+            odd.sort(key=lambda value: value.lower() in _SIDE)  # the strangest first
             raise UserError(
-                f"split=official: {odd[0]!r} is no side (train, val, test) and no fold number; the column has {some}: "
+                f"split=official: expected only sides (train, val, test) or only fold numbers, found {odd[0]!r} among "
+                f"{', '.join(sorted(set(values))[:8])}: "
                 "correct it, map another with data.columns.split=THEIR_NAME, or take split=auto"
             )
         order = sorted({float(number or 0) for number in numbers.values()})

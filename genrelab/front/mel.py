@@ -11,6 +11,9 @@ from genrelab.front.base import Front, power_blocks, to_db
 class Mel(Front):
     """Mel power in dB, by the scale and area norm of Slaney's Auditory Toolbox (1998); the filters are torchaudio's."""
 
+    window: Tensor
+    bank: Tensor
+
     def __init__(
         self, sample_rate: int, n_fft: int, hop_s: float, n_bins: int, f_min: float, f_max: float, floor_db: float
     ) -> None:
@@ -30,7 +33,7 @@ class Mel(Front):
         self.bin_hz = (bank * row_hz[:, None]).sum(0) / bank.sum(0).clamp_min(1e-12)
 
     def forward(self, wave: Tensor) -> Tensor:
-        """(B, samples) -> (B, n_bins, 1 + samples // hop) in dB; raises ValueError for fewer than n_fft / 2 + 1 samples."""
+        """(B, samples) -> (B, n_bins, 1 + samples // hop) in dB; ValueError for fewer than n_fft / 2 + 1 samples."""
         self.check(wave, self.n_fft // 2 + 1)
         mel = torch.cat([p @ self.bank for p in power_blocks(wave, self.window, self.hop)], 1)
         return to_db(mel, self.floor_db).transpose(1, 2)

@@ -11,8 +11,10 @@ from genrelab.front.base import Front, power_blocks, to_db
 class Stft(Front):
     """Power of a Hann-windowed Fourier transform, n_fft / 2 rows pooled to n_bins equal ones, in dB.
 
-    The row at the Nyquist frequency is left out, so that the rows divide evenly: n_fft=256 with 128 bins is 128 of its 129 rows.
+    The row at the Nyquist frequency is left out, so that the rows divide evenly: n_fft=256 with 128 bins is 128 of 129.
     """
+
+    window: Tensor
 
     def __init__(self, sample_rate: int, n_fft: int, hop_s: float, n_bins: int, floor_db: float) -> None:
         super().__init__()
@@ -28,7 +30,7 @@ class Stft(Front):
         self.bin_hz = row_hz.reshape(n_bins, -1).mean(1)
 
     def forward(self, wave: Tensor) -> Tensor:
-        """(B, samples) -> (B, n_bins, 1 + samples // hop) in dB; raises ValueError for fewer than n_fft / 2 + 1 samples."""
+        """(B, samples) -> (B, n_bins, 1 + samples // hop) in dB; ValueError for fewer than n_fft / 2 + 1 samples."""
         self.check(wave, self.rows + 1)
         pooled = [
             p[..., : self.rows].reshape(*p.shape[:2], self.n_bins, -1).mean(-1)

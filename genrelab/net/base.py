@@ -16,7 +16,8 @@ class Net(nn.Module):
         if n_bins < self.smallest[0] or n_frames < self.smallest[1]:
             f, t = self.smallest
             raise ValueError(
-                f"net={type(self).__name__.lower()} takes slices of at least {f} bins x {t} frames, got {n_bins} x {n_frames}"
+                f"net={type(self).__name__.lower()} takes slices of at least {f} bins x {t} frames,"
+                f" got {n_bins} x {n_frames}"
             )
 
     def forward(self, x: Tensor) -> Tensor:

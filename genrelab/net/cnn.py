@@ -40,5 +40,5 @@ class Cnn(Net):
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, F, T) -> (N, dim)."""
-        maps = self.body(x[:, None].contiguous(memory_format=torch.channels_last))
+        maps = self.body(x[:, None])
         return self.head(torch.cat([maps.mean((2, 3)), maps.amax((2, 3))], 1))

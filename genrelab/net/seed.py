@@ -9,7 +9,7 @@ from genrelab.net.base import Net
 
 
 class Seed(Net):
-    """Four blocks of 2x2 convolution, ELU and 2x2 maximum (64, 128, 256, 512 channels), a dense layer of 1024, dropout .5.
+    """Four blocks of 2x2 convolution, ELU and 2x2 maximum (64, 128, 256, 512 channels), dense 1024, dropout .5.
 
     34,250,950 parameters for 128x128 slices and six genres, the slice head's 6,150 included.
     """
@@ -30,9 +30,13 @@ class Seed(Net):
         for layer in self.body:
             if isinstance(layer, nn.Conv2d):
                 nn.init.xavier_uniform_(layer.weight)
+                assert layer.bias is not None
                 nn.init.zeros_(layer.bias)
         self.dense = nn.Sequential(
-            nn.Flatten(), nn.Linear(512 * (n_bins // 16) * (n_frames // 16), dim), nn.ELU(inplace=True), nn.Dropout(dropout)
+            nn.Flatten(),
+            nn.Linear(512 * (n_bins // 16) * (n_frames // 16), dim),
+            nn.ELU(inplace=True),
+            nn.Dropout(dropout),
         )
 
     def forward(self, x: Tensor) -> Tensor:

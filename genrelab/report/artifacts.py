@@ -45,7 +45,7 @@ def predictions(
 def slices(
     answers: Mapping[str, Any], tracks: Sequence[Any], spans: Mapping[str, Sequence[Any]], genres: Sequence[str]
 ) -> pd.DataFrame:
-    """A row a slice of each side: song, start and end in seconds, truth, probabilities. `spans` are in the answers' order."""
+    """A row a slice of each side: song, start and end in seconds, truth, probabilities; `spans` as the answers."""
     import pandas as pd
 
     frames = []
@@ -83,7 +83,7 @@ def decided(songs: pd.DataFrame, side: str) -> intervals.Predictions:
 def test_intervals(
     songs: pd.DataFrame, cuts: pd.DataFrame, n_boot: int, seed: int
 ) -> tuple[dict[str, float], bool, dict[str, int]]:
-    """`_lo` and `_hi` of the test figures; whether they are reliable; how many groups each genre has in the test set."""
+    """`_lo` and `_hi` of the test figures; whether they are reliable; the test groups of each genre."""
     genres, own = genres_of(songs), decided(songs, "test")
     figures: dict[str, float] = {}
     per_song = intervals.bootstrap(own.truth, own.decided, own.groups, len(genres), n_boot=n_boot, seed=seed)

@@ -33,7 +33,7 @@ class Bar:
 
     def __call__(self, what: str, done: int, total: int) -> None:
         now = time.monotonic()
-        stage = what.split(",")[0]
+        stage = what.split(",", maxsplit=1)[0]
         if stage != self.what or self.started == 0:
             self.clear()
             self.what, self.started, self.shown = stage, now, now

@@ -21,6 +21,10 @@ class Fixed:
 
     def spans(self, duration_s: float, beats: Beats | None = None) -> Tensor:  # noqa: ARG002
         """Spans (S, 2) in seconds within a song; S is 0 where the song is shorter than a slice."""
-        n = max(0, int((duration_s - self.length_s) / self.hop_s + 1e-6) + 1) if duration_s + 1e-6 >= self.length_s else 0
+        n = (
+            max(0, int((duration_s - self.length_s) / self.hop_s + 1e-6) + 1)
+            if duration_s + 1e-6 >= self.length_s
+            else 0
+        )
         starts = torch.arange(n, dtype=torch.float64) * self.hop_s
         return torch.stack([starts, starts + self.length_s], 1)

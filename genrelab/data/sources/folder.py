@@ -19,7 +19,7 @@ def _is_song(name: str) -> bool:
     return not name.startswith(".") and Path(name).suffix.lower() in SUFFIXES
 
 
-def _songs(folder: Path) -> list[Path]:
+def audio_files(folder: Path) -> list[Path]:
     """Audio files below a folder, hidden ones and hidden folders left out; links to folders are not followed."""
     found: list[Path] = []
     for here, folders, files in os.walk(folder):
@@ -63,7 +63,9 @@ class Folder:
         except OSError as error:
             raise UserError(f"data.path={root} cannot be read: {error.strerror}") from error
         loose = sum(entry.is_file() and _is_song(entry.name) for entry in entries)
-        genres = {entry.name: _songs(entry) for entry in entries if entry.is_dir() and not entry.name.startswith(".")}
+        genres = {
+            entry.name: audio_files(entry) for entry in entries if entry.is_dir() and not entry.name.startswith(".")
+        }
         empty = [name for name, songs in genres.items() if not songs]
         genres = {name: songs for name, songs in genres.items() if songs}
         if len(genres) < 2:

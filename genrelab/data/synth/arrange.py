@@ -120,7 +120,9 @@ def score(song: SongSpec) -> Score:
     n_bars = int(np.ceil(song.song_s / song.bar_s + song.phase))
     cycle = FORMS[song.choose(GENRES[song.genre].forms, "form choice")]
     n_sections = min(n_bars, int(rng.integers(2, 5)))
-    starts = [0, *np.sort(rng.choice(np.arange(1, n_bars), n_sections - 1, replace=False)).tolist()] if n_bars > 1 else [0]
+    starts = (
+        [0, *np.sort(rng.choice(np.arange(1, n_bars), n_sections - 1, replace=False)).tolist()] if n_bars > 1 else [0]
+    )
     turn = int(rng.integers(len(cycle)))
     section = np.searchsorted(starts, np.arange(n_bars), side="right") - 1
     degrees = [int(d) for d in song.choose(harmony.progressions, "progression").split()]
@@ -248,7 +250,9 @@ def hits(piece: Score, pattern: str) -> list[tuple[str, float, float]]:
     """(drum, time in seconds, velocity); a fill at the end of a section, a crash at the next."""
     rng, out = piece.song.rng("drums"), []
     loud = {"x": 1.0, "o": 0.6, "-": 0.3}
-    lines = {drum: _varied(line, rng, 0.05, 0.04 if drum != "clap" else 0, "-") for drum, line in PATTERNS[pattern].items()}
+    lines = {
+        drum: _varied(line, rng, 0.05, 0.04 if drum != "clap" else 0, "-") for drum, line in PATTERNS[pattern].items()
+    }
     fill = bool(rng.random() < 0.7) and "snare" in lines
     for bar in piece.bars:
         if not bar.gain("drums"):

@@ -10,19 +10,22 @@ import os
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from pathlib import Path
+from typing import Any, TypeVar
 
 import soundfile
 from filelock import FileLock
 
+from genrelab.data.manifest import read_manifest
 from genrelab.data.synth.genres import GENRES
 from genrelab.data.synth.plan import SongSpec, plan
 from genrelab.data.synth.render import render
-from genrelab.types import UserError
+from genrelab.types import Track, UserError
 
 VERSION = 1  # raise it when the same parameters no longer give the same samples
 COLUMNS = ("path", "genre", "id", "artist", "album", "studio", "track", "tempo_bpm", "beats_per_bar", "beats")
 CHUNK = 8  # songs a worker makes before it reports
 
+N = TypeVar("N", int, float)
 Progress = Callable[[str, int, int], None]  # what, done, of how many
 
 
@@ -33,6 +36,7 @@ class Synth:
 
     def __init__(
         self,
+        *,
         genres: Sequence[str],
         n_songs: int,
         song_s: float,
@@ -45,10 +49,16 @@ class Synth:
         sample_rate: int,
         n_jobs: int | None,
     ) -> None:
-        self.genres, self.n_songs, self.song_s = [str(g) for g in genres], n_songs, float(song_s)
-        self.n_artists_per_genre, self.n_albums_per_artist = n_artists_per_genre, n_albums_per_artist
-        self.n_studios, self.studio_genre_correlation = n_studios, float(studio_genre_correlation)
-        self.overlap, self.seed, self.sample_rate, self.n_jobs = float(overlap), seed, sample_rate, n_jobs
+        self.genres, self.n_jobs = [str(g) for g in genres], n_jobs
+        self.n_songs = _number("n_songs", n_songs, int)
+        self.song_s = _number("song_s", song_s, float)
+        self.n_artists_per_genre = _number("n_artists_per_genre", n_artists_per_genre, int)
+        self.n_albums_per_artist = _number("n_albums_per_artist", n_albums_per_artist, int)
+        self.n_studios = _number("n_studios", n_studios, int)
+        self.studio_genre_correlation = _number("studio_genre_correlation", studio_genre_correlation, float)
+        self.overlap = _number("overlap", overlap, float)
+        self.seed = _number("seed", seed, int)
+        self.sample_rate = _number("sample_rate", sample_rate, int)
         self._validate()
 
     def _validate(self) -> None:
@@ -65,7 +75,8 @@ class Synth:
         _expect("song_s", self.song_s, 1 <= self.song_s <= 3600, "seconds, from 1 to 3600")
         _expect("seed", self.seed, self.seed >= 0, "0 or more")
         _expect("sample_rate", self.sample_rate, self.sample_rate >= 4000, "Hz, at least 4000")
-        _expect("n_jobs", self.n_jobs, self.n_jobs is None or self.n_jobs >= 1, "null (every core) or at least 1")
+        fits = self.n_jobs is None or _number("n_jobs", self.n_jobs, int) >= 1
+        _expect("n_jobs", self.n_jobs, fits, "null (every core) or at least 1")
 
     @property
     def parameters(self) -> dict[str, object]:
@@ -104,6 +115,10 @@ class Synth:
                 part.rename(folder)
         return manifest
 
+    def tracks(self, store: Path, progress: Progress | None = None) -> list[Track]:
+        """The corpus, made where it is not there yet."""
+        return read_manifest(self.manifest(store, progress))
+
     def _make(self, songs: list[SongSpec], folder: Path, progress: Progress | None) -> None:
         """Write the songs that the folder lacks."""
         todo = [song for song in songs if not (folder / "songs" / f"{song.id}.wav").is_file()]
@@ -114,6 +129,17 @@ class Synth:
             done += n
             if progress:
                 progress("making songs", done, len(songs))
+
+
+def _number(key: str, given: Any, kind: type[N]) -> N:
+    """The given value as that kind of number; a whole one is not rounded."""
+    try:
+        value = kind(given)
+        fits = not isinstance(given, (str, bool)) and value == given
+    except (TypeError, ValueError, OverflowError):
+        fits = False
+    _expect(key, given, fits, "a whole number" if kind is int else "a number")
+    return value
 
 
 def _expect(key: str, given: object, fits: bool, expected: str) -> None:

@@ -40,14 +40,34 @@ KITS = {
 
 # Sixteenths of a bar: x loud, o softer, - barely there.
 PATTERNS: dict[str, dict[str, str]] = {
-    "gabber": {"kick": "x...x...x...x.x.", "snare": "....x.......x...", "open": "..x...x...x...x.", "hat": "o.o.o.o.o.o.o.o."},
-    "four": {"kick": "x...x...x...x...", "clap": "....x.......x...", "open": "..x...x...x...x.", "hat": "o.-o-.o-o.-oo.o-"},
+    "gabber": {
+        "kick": "x...x...x...x.x.",
+        "snare": "....x.......x...",
+        "open": "..x...x...x...x.",
+        "hat": "o.o.o.o.o.o.o.o.",
+    },
+    "four": {
+        "kick": "x...x...x...x...",
+        "clap": "....x.......x...",
+        "open": "..x...x...x...x.",
+        "hat": "o.-o-.o-o.-oo.o-",
+    },
     "breaks": {"kick": "x.x.......x.....", "snare": "....x..o.o..x..o", "hat": "x.x.x.x.x.x.x.x."},
     "halftime": {"kick": "x.........o.....", "snare": "........x.......", "hat": "x.o.x.o.x.o.x.oo"},
     "twostep": {"kick": "x.........x.....", "snare": "....x.......x...", "hat": "..x.o.x-..x.o.x-"},
-    "electro": {"kick": "x.....x...x.....", "clap": "....x.......x...", "hat": "xoxoxoxoxoxoxoxo", "tom": "...........o..o."},
+    "electro": {
+        "kick": "x.....x...x.....",
+        "clap": "....x.......x...",
+        "hat": "xoxoxoxoxoxoxoxo",
+        "tom": "...........o..o.",
+    },
     "boombap": {"kick": "x......o..x.....", "snare": "....x.......x..-", "hat": "x.o.x.o.x.o.x.o."},
-    "trap": {"kick": "x.....o...x.....", "clap": "........x.......", "hat": "xoxoxoxxxoxoxxxx", "open": "..............o."},
+    "trap": {
+        "kick": "x.....o...x.....",
+        "clap": "........x.......",
+        "hat": "xoxoxoxxxoxoxxxx",
+        "open": "..............o.",
+    },
     "taiko": {"tom": "x..o..x.o.x.o.oo", "kick": "x.......x......."},
     "timpani": {"tom": "x...........o.o."},
     "none": {},
@@ -64,14 +84,16 @@ def _filtered(wave: np.ndarray, band_hz: float | tuple[float, float], sample_rat
     return signal.sosfilt(sos.astype(np.float32), wave)
 
 
-def _falling(hz: tuple[float, float], sweep_s: float, decay_s: float, sample_rate: int) -> tuple[np.ndarray, np.ndarray]:
+def _falling(
+    hz: tuple[float, float], sweep_s: float, decay_s: float, sample_rate: int
+) -> tuple[np.ndarray, np.ndarray]:
     """A sine whose pitch falls and its time axis in seconds, both (samples,)."""
     t = np.arange(int(4 * decay_s * sample_rate), dtype=np.float32) / sample_rate
     turns = hz[1] * t + (hz[0] - hz[1]) * sweep_s * (1 - np.exp(-t / sweep_s))
     return np.sin(2 * np.pi * turns) * np.exp(-t / decay_s), t
 
 
-def strike(name: str, drive: float, tune: float, tone: float, at: int, sample_rate: int) -> dict[str, np.ndarray]:
+def strike(name: str, sample_rate: int, *, drive: float, tune: float, tone: float, at: int) -> dict[str, np.ndarray]:
     """The kit's one-shots by drum, each (samples,) float32.
 
     `drive` is the gain into the kick's distortion, `tune` and `tone` move pitches and filters (factors around 1),

@@ -58,7 +58,9 @@ HARDCORE = Genre(
     space=(0.03, 0.25),
     room_s=(0.4, 1.4),
     pump=(0.1, 0.7),
-    drums=Element({"gabber/gabber": 0.4, "four/gabber": 0.2, "four/tr909": 0.2, "breaks/tr909": 0.2}, 0, (0, 0), (2, 7)),
+    drums=Element(
+        {"gabber/gabber": 0.4, "four/gabber": 0.2, "four/tr909": 0.2, "breaks/tr909": 0.2}, 0, (0, 0), (2, 7)
+    ),
     bass=Element({"reese/off": 0.3, "acid/acid": 0.25, "sub/eighth": 0.2, "wobble/long": 0.1, "reese/long": 0.15}, -6),
     harmony=Element(
         {"hoover/stabs": 0.35, "supersaw/stabs": 0.25, "pad/hold": 0.2, "strings/hold": 0.1, "piano/loop": 0.1},

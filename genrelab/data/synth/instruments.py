@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -67,45 +67,34 @@ VOWELS = ((730, 1090, 2440), (530, 1840, 2480), (390, 1990, 2550), (570, 840, 24
 
 
 def _formants(hz: np.ndarray, centres: Sequence[float], width: float) -> np.ndarray:
-    weights = (1.0, 0.5, 0.3, 0.2)
-    return sum((w * np.exp(-0.5 * ((hz - c) / (width * c)) ** 2) for w, c in zip(weights, centres, strict=False)), 0.02)
+    out = np.full(len(hz), 0.02)
+    for weight, centre in zip((1.0, 0.5, 0.3, 0.2), centres, strict=False):
+        out += weight * np.exp(-0.5 * ((hz - centre) / (width * centre)) ** 2)
+    return out
 
 
-def _harmonics(wave: str, hz: float) -> np.ndarray:
-    """Amplitudes of the harmonics 1..128 of a tone at `hz`; the body of a string or a voice stays where it is."""
-    h = np.arange(1, 129.0)
-    odd = h % 2 == 1
-    match wave:
-        case "sine":
-            return (h == 1) + 0.05 * (h == 2)
-        case "square":
-            return odd / h
-        case "triangle":
-            return odd / h**2 + 0.2 * (h == 2)
-        case "piano":
-            return h**-1.15 * np.abs(np.sin(np.pi * h / 7.6))
-        case "organ":
-            return np.isin(h, (1, 2, 3, 4, 6, 8)) * h**-0.4
-        case "tine":
-            return h**-2.2 + 0.12 * (h == 7)
-        case "flute":
-            return np.where(h < 6, 2.2**-h * (1 + 0.5 * ~odd), 0)
-        case "bell":  # partials that no string has, on a fundamental four times lower
-            return (h == 4) + 0.6 * (h == 11) + 0.35 * (h == 22) + 0.2 * (h == 35)
-        case "brass":
-            return h**-0.8 * (1 + np.exp(-0.5 * ((h * hz - 1100) / 500) ** 2))
-        case "string":
-            return (0.3 + _formants(h * hz, (290, 500, 1200, 2800), 0.25)) / h
-        case "choir":
-            return _formants(h * hz, (600, 1050, 2600), 0.12) * h**-0.5
-        case _:
-            return 1 / h
+# Amplitudes of the harmonics h = 1..128 of a tone at hz; the body of a string or a voice stays where it is.
+WAVES: dict[str, Callable[[np.ndarray, float], np.ndarray]] = {
+    "saw": lambda h, _: 1 / h,
+    "sine": lambda h, _: (h == 1) + 0.05 * (h == 2),
+    "square": lambda h, _: (h % 2) / h,
+    "triangle": lambda h, _: (h % 2) / h**2 + 0.2 * (h == 2),
+    "piano": lambda h, _: h**-1.15 * np.abs(np.sin(np.pi * h / 7.6)),
+    "organ": lambda h, _: np.isin(h, (1, 2, 3, 4, 6, 8)) * h**-0.4,
+    "tine": lambda h, _: h**-2.2 + 0.12 * (h == 7),
+    "flute": lambda h, _: np.where(h < 6, 2.2**-h * (2 - h % 2), 0),
+    "bell": lambda h, _: (h == 4) + 0.6 * (h == 11) + 0.35 * (h == 22) + 0.2 * (h == 35),  # a fundamental 4 times lower
+    "brass": lambda h, hz: h**-0.8 * (1 + np.exp(-0.5 * ((h * hz - 1100) / 500) ** 2)),
+    "string": lambda h, hz: h**-0.75 * (0.35 + _formants(h * hz, (290, 500, 1200, 2800), 0.3)),
+    "choir": lambda h, hz: h**-0.5 * _formants(h * hz, (600, 1050, 2600), 0.12),
+}
+BODIES = ("string", "choir", "speech", "brass")  # waves that depend on the pitch
 
 
 @lru_cache(maxsize=512)
 def _table(wave: str, midi: int, reso: float) -> np.ndarray:
     """The wave at each brightness (or vowel), (N_ROWS, SIZE); `midi` is 0 where the pitch does not matter."""
-    h, rows = np.arange(1, 129), np.arange(N_ROWS)[:, None]
+    h, rows = np.arange(1, 129.0), np.arange(N_ROWS)[:, None]
     hz = 440 * 2 ** ((midi - 69) / 12)
     if wave == "speech":
         vowel = [_formants(h * hz, VOWELS[r % len(VOWELS)], 0.1) * h**-0.4 for r in range(N_ROWS)]
@@ -113,9 +102,9 @@ def _table(wave: str, midi: int, reso: float) -> np.ndarray:
     else:
         away = np.log2(h) - rows / ROWS_PER_OCTAVE
         low_pass = 1 / np.sqrt(1 + np.exp2(6 * away)) + reso * np.exp(-0.5 * (away / 0.25) ** 2)
-        gain = _harmonics(wave, hz) * low_pass * (away < np.log2(REACH))
+        gain = WAVES[wave](h, hz) * low_pass * (away < np.log2(REACH))
         if wave == "bell":
-            gain = np.broadcast_to(_harmonics(wave, hz), gain.shape) * np.exp2(-0.25 * np.maximum(away, 0) ** 2)
+            gain = np.broadcast_to(WAVES[wave](h, hz), gain.shape) * np.exp2(-0.25 * np.maximum(away, 0) ** 2)
     spectrum = np.zeros((N_ROWS, SIZE // 2 + 1), complex)
     spectrum[:, 1:129] = gain * np.exp(1j * 2.4 * h**2)  # spread phases: no spike at the start of a period
     return (np.fft.irfft(spectrum, SIZE) * SIZE / 4).astype(np.float32)
@@ -140,6 +129,7 @@ def play(
     midis: Sequence[float],
     dur_s: float,
     sample_rate: int,
+    *,
     bright_oct: float = 0.0,
     lfo_hz: float = 0.0,
     colour: int = 0,
@@ -161,8 +151,7 @@ def play(
     out = np.zeros(n, np.float32)
     for midi in midis:
         hz = 440 * 2 ** ((midi + 12 * voice.octave - 69) / 12) / (4 if voice.wave == "bell" else 1)
-        body = voice.wave in ("string", "choir", "speech", "brass")
-        table = _table(voice.wave, round(midi + 12 * voice.octave) if body else 0, voice.reso)
+        table = _table(voice.wave, round(midi + 12 * voice.octave) if voice.wave in BODIES else 0, voice.reso)
         top = max(0, min(N_ROWS - 1, int(ROWS_PER_OCTAVE * np.log2(sample_rate / 2 / REACH / hz))))
         rest = ROWS_PER_OCTAVE * (np.log2(voice.rest_hz / hz) + bright_oct)
         if voice.wave == "speech":

@@ -11,8 +11,8 @@ from genrelab.data.synth.genres import ELEMENTS, GENRES, Genre, Weights
 from genrelab.data.synth.studio import Chain, chains
 
 # Who shares an offset of style, and how far it reaches (standard deviations that together make one).
-ARTIST, ALBUM, SONG = 0.75, 0.35, 0.55
-TASTE = 1.1  # how far an artist's preference among a genre's parts strays from the genre's (log weights)
+ARTIST, ALBUM, SONG = 0.6, 0.3, 0.74
+TASTE = 0.7  # how far an artist's preference among a genre's parts strays from the genre's (log weights)
 
 
 @dataclass(frozen=True)
@@ -83,6 +83,7 @@ class SongSpec:
 
 
 def plan(
+    *,
     genres: list[str],
     n_songs: int,
     song_s: float,
@@ -109,6 +110,7 @@ def plan(
         album = number // n_artists_per_genre % n_albums_per_artist
         genre, key = GENRES[name], _key(seed, name, "song", number)
         rng = np.random.default_rng(key)
+        where = _rng(seed, name, "studio", number)
         style = _style(seed, name, artist, album, rng)
         songs.append(
             SongSpec(
@@ -123,7 +125,7 @@ def plan(
                 style=style,
                 taste=_key(seed, name, "artist", artist),
                 key=key,
-                chain=studios[_studio(homes[name], n_studios, studio_genre_correlation, seed, name, number)],
+                chain=studios[_studio(homes[name], n_studios, studio_genre_correlation, where)],
                 song_s=song_s,
                 sample_rate=sample_rate,
             )
@@ -173,8 +175,7 @@ def _elements(genre: Genre, overlap: float, rng: np.random.Generator) -> dict[st
     }
 
 
-def _studio(home: list[int], n_studios: int, correlation: float, seed: int, genre: str, number: int) -> int:
+def _studio(home: list[int], n_studios: int, correlation: float, rng: np.random.Generator) -> int:
     """At home with probability `correlation`, else anywhere (which may be at home too)."""
-    rng = _rng(seed, genre, "studio", number)
     at_home, own, any_one = rng.random() < correlation, rng.choice(home), rng.integers(n_studios)
     return int(own if at_home else any_one)

@@ -62,7 +62,7 @@ def _drums(piece: arrange.Score) -> tuple[np.ndarray, np.ndarray]:
         drive = _within(element.drive, 1 / (1 + np.exp(-1.7 * style.drive)))
         tune, tone = np.exp2(0.12 * style.tune), np.exp2(0.25 * style.bright)
         at = int(song.rng("noise").integers(50000))
-        sounds = drums.strike(kit, drive, float(tune), float(tone), at, song.sample_rate)
+        sounds = drums.strike(kit, song.sample_rate, drive=drive, tune=float(tune), tone=float(tone), at=at)
         for drum, at_s, velocity in hits:
             _place(bus, sounds[drum], at_s, velocity, song.sample_rate)
         kicks_s = sorted(at_s for drum, at_s, _ in hits if drum == "kick")
@@ -81,9 +81,9 @@ def _notes(piece: arrange.Score, name: str) -> np.ndarray:
     for note in getattr(arrange, name)(piece, rhythm):
         same = (note.midis, round(note.dur_s, 4), note.lfo_hz, note.colour)
         if same not in made:  # each different note is rendered once
-            made[same] = instruments.play(
-                voice, [m + cents for m in note.midis], note.dur_s, song.sample_rate, bright_oct, note.lfo_hz, note.colour
-            )
+            midis = [m + cents for m in note.midis]
+            sweep = {"bright_oct": bright_oct, "lfo_hz": note.lfo_hz}
+            made[same] = instruments.play(voice, midis, note.dur_s, song.sample_rate, colour=note.colour, **sweep)
         _place(bus, made[same], note.at_s, note.velocity, song.sample_rate)
     bus *= _gain(bus, element.level_db + LEVEL_DB * getattr(song.style, name))
     return np.tanh(2 * bus, out=bus) if sound in ("wobble", "acid", "hoover") else bus

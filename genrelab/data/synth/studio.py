@@ -1,4 +1,4 @@
-"""A studio is a production chain: equaliser, band limits, compressor, noise floor, limiter. It knows nothing of genres."""
+"""A studio is a production chain: equaliser, band limits, compressor, noise floor, limiter. It knows no genres."""
 
 from __future__ import annotations
 
@@ -36,9 +36,9 @@ def chains(n_studios: int, rng: np.random.Generator) -> list[Chain]:
     def spread(low: float, high: float) -> np.ndarray:
         return low + (high - low) * (rng.permutation(n_studios) + rng.random(n_studios)) / n_studios
 
-    tilt, shelf = spread(-1.1, 1.1), spread(-5, 5)
-    low_hz, low_db, low_oct = np.exp2(spread(7.8, 9.6)), spread(-6, 6), spread(0.5, 1.0)
-    high_hz, high_db, high_oct = np.exp2(spread(10.2, 12.0)), spread(-6, 6), spread(0.4, 0.9)
+    tilt, shelf = spread(-1.4, 1.4), spread(-6, 6)
+    low_hz, low_db, low_oct = np.exp2(spread(7.8, 9.6)), spread(-7, 7), spread(0.5, 1.0)
+    high_hz, high_db, high_oct = np.exp2(spread(10.2, 12.0)), spread(-7, 7), spread(0.4, 0.9)
     low_cut, high_cut = spread(20, 70), np.exp2(spread(np.log2(5000), np.log2(11000)))
     noise, noise_tilt = spread(-75, -45), spread(-3, 0.5)
     threshold, ratio, release = spread(-8, 4), np.exp2(spread(0.2, 2.6)), spread(0.05, 0.3)
@@ -127,7 +127,7 @@ def compress(wave: np.ndarray, chain: Chain, sample_rate: int) -> np.ndarray:
 
 
 def limit(wave: np.ndarray, ceiling_dbfs: float, sample_rate: int) -> np.ndarray:
-    """Turn down what would pass the ceiling. The gain at a sample never exceeds what its own block allows. (n,) -> (n,)."""
+    """Turn down what would pass the ceiling: no sample gets more gain than its block allows. (n,) -> (n,)."""
     block = max(1, round(BLOCK_S * sample_rate))
     peak = np.abs(_blocks(wave, block)).max(1)
     allowed = np.minimum(1, 10 ** (ceiling_dbfs / 20) / np.maximum(peak, 1e-9))
