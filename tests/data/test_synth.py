@@ -196,7 +196,13 @@ def test_the_studio_is_in_the_spectrum() -> None:
         return float(10 * np.log10(power[(hz > low_hz) & (hz < high_hz)].sum() / power.sum()))
 
     def heard(genre: str, **settings: float) -> SongSpec:
-        song = next(song for song in synth(song_s=6.0).songs() if song.genre == genre)
+        songs = [song for song in synth(song_s=6.0, overlap=0.0).songs() if song.genre == genre]
+        if genre == "classical":  # no cymbals and no breath to hide the noise
+            bare = {"drums": "none/orchestral", "lead": "piano/phrase"}
+            songs = [
+                s for s in songs if all(s.choose(getattr(GENRES[genre], e).parts, f"{e} part") == bare[e] for e in bare)
+            ]
+        song = songs[0]
         neutral = {"tilt_db_oct": 0.0, "high_cut_hz": 10500.0, "noise_dbfs": -75.0}
         return replace(song, chain=replace(song.chain, **neutral | settings))
 

@@ -59,7 +59,7 @@ VOICES = {
     "bell": Voice("bell", 0.002, 0.8, 0.0, 0.2, 9000, 4000, 0.4, octave=1),
     "brass": Voice("brass", 0.07, 4.0, 0.85, 0.15, 700, 2600, 0.12, unison_cents=(-5, 5)),
     "violin": Voice("string", 0.07, 5.0, 0.9, 0.12, 5500, 5500, vibrato_cents=18, octave=1),
-    "flute": Voice("flute", 0.05, 5.0, 0.9, 0.1, 5000, 5000, vibrato_cents=10, breath=0.03, octave=1),
+    "flute": Voice("flute", 0.05, 5.0, 0.9, 0.1, 5000, 5000, vibrato_cents=10, breath=0.008, octave=1),
     "rapper": Voice("speech", 0.012, 0.5, 0.6, 0.03, 9000, 9000, breath=0.5),
 }
 

@@ -1,0 +1,163 @@
+"""Made songs and a trained run that every end-to-end test may look at, and a door to the program as its users have it."""
+
+from __future__ import annotations
+
+import csv
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+
+import numpy as np
+import pytest
+import soundfile
+
+RATE = 22050  # Hz
+LENGTH_S = 6.0  # two slices of 2.56 s
+GENRES = ("high", "low", "noise")
+N_ARTISTS, N_SONGS = 8, 2  # artists a genre, songs an artist
+TINY = (
+    "trainer.max_epochs=2",
+    "trainer.songs_per_epoch=0",
+    "trainer.n_boot=100",
+    "trainer.threads=1",
+    "trainer.precision=32-true",
+)
+
+
+@dataclass(frozen=True)
+class Songs:
+    """A made data set: `folder` holds a folder a genre, `manifest` names its files with genre and artist."""
+
+    folder: Path
+    manifest: Path
+    n: int = len(GENRES) * N_ARTISTS * N_SONGS
+
+    @property
+    def words(self) -> list[str]:
+        return ["data=manifest", f"data.path={self.manifest}"]
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A store with one finished run on the songs."""
+
+    store: Path
+    id: str
+    folder: Path  # its artifacts
+    songs: Songs
+    words: list[str]  # that it was started with
+    out: str  # what it printed
+
+
+@dataclass(frozen=True)
+class Said:
+    """How a call of the program ended."""
+
+    code: int
+    out: str
+    err: str
+
+
+def wave(genre: str, artist: int, song: int, length_s: float = LENGTH_S) -> np.ndarray:
+    """(samples,) float64: low tones, high tones or noise; an artist has a pitch of its own."""
+    random = np.random.default_rng((GENRES.index(genre), artist, song))
+    time_s = np.arange(int(length_s * RATE)) / RATE
+    hiss = random.standard_normal(len(time_s))
+    if genre == "noise":
+        return 0.1 * hiss
+    base = {"low": 110.0, "high": 2500.0}[genre] * (1 + 0.1 * artist + 0.02 * song)
+    tone = sum(np.sin(2 * np.pi * base * k * time_s) / k for k in (1, 2, 3))
+    return 0.2 * tone + 0.002 * hiss
+
+
+def make_songs(folder: Path) -> Songs:
+    """Writes the data set below `folder`."""
+    rows = []
+    for genre in GENRES:
+        (folder / genre).mkdir(parents=True)
+        for artist in range(N_ARTISTS):
+            for song in range(N_SONGS):
+                path = folder / genre / f"{artist}-{song}.wav"
+                soundfile.write(path, wave(genre, artist, song), RATE, subtype="PCM_16")
+                rows.append([path.relative_to(folder).as_posix(), genre, f"{genre} {artist}"])
+    manifest = folder / "manifest.csv"
+    write_manifest(manifest, rows)
+    return Songs(folder, manifest)
+
+
+def write_manifest(path: Path, rows: list[list[str]], header: tuple[str, ...] = ("path", "genre", "artist")) -> Path:
+    with path.open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file).writerows([header, *rows])
+    return path
+
+
+@pytest.fixture(scope="session")
+def songs(tmp_path_factory: pytest.TempPathFactory) -> Songs:
+    return make_songs(tmp_path_factory.mktemp("data") / "tones")
+
+
+@pytest.fixture
+def call(capsys: pytest.CaptureFixture[str]) -> Callable[..., Said]:
+    """The program in this process: call(word, ...) -> its exit code and what it printed."""
+
+    def called(*words: object) -> Said:
+        from genrelab.cli import main
+
+        capsys.readouterr()
+        code = main([str(w) for w in words])
+        return Said(code, *capsys.readouterr())
+
+    return called
+
+
+def program(*words: object, python: tuple[str, ...] = ("-m", "genrelab"), **options: Any) -> subprocess.Popen[str]:
+    """The program in a process of its own."""
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    return subprocess.Popen([sys.executable, *python, *map(str, words)], **(pipes | options))
+
+
+def finished(*words: object, **options: Any) -> Said:
+    """The program in a process of its own, waited for."""
+    process = program(*words, **options)
+    out, err = process.communicate(timeout=120)
+    return Said(process.returncode, out, err)
+
+
+def client(store: Path) -> Any:
+    """MLflow's own client on a store: what genrelab wrote is read by other hands than its own."""
+    from mlflow import MlflowClient
+
+    return MlflowClient(f"sqlite:///{store / 'mlflow.db'}")
+
+
+def runs_of(store: Path, where: str = "") -> list[Any]:
+    """The store's runs as MLflow has them, the oldest first."""
+    if not (store / "mlflow.db").is_file():
+        return []
+    there = client(store)
+    experiments = [e.experiment_id for e in there.search_experiments()]
+    return list(there.search_runs(experiments, where, order_by=["attributes.start_time ASC"]))
+
+
+@pytest.fixture(scope="session")
+def trained(songs: Songs, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trained]:
+    import contextlib
+    import io
+
+    from genrelab.cli import main
+
+    store = tmp_path_factory.mktemp("trained") / "store"
+    words = [*songs.words, *TINY]
+    out = io.StringIO()
+    with contextlib.redirect_stdout(out):
+        assert main([*words, f"store={store}"]) == 0
+    (run,) = runs_of(store)
+    folder = Path(run.info.artifact_uri.removeprefix("file://"))
+    yield Trained(store, run.info.run_id, folder, songs, words, out.getvalue())

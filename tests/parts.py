@@ -1,0 +1,33 @@
+"""Parts of the house as conf/ writes them, without Hydra's composition: no test repeats a value of a yaml."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hydra.errors import InstantiationException
+from hydra.utils import instantiate
+from omegaconf import OmegaConf
+
+from genrelab.paths import conf_dir
+
+SAMPLE_RATE = 22050
+
+
+def names(group: str) -> list[str]:
+    """The choices of a group: the yaml files of its folder."""
+    return sorted(path.stem for path in (conf_dir() / group).glob("*.yaml"))
+
+
+def config(choice: str, sample_rate: int = SAMPLE_RATE, **overrides: Any) -> dict[str, Any]:
+    """The resolved values of `front/mel` and the like."""
+    part = OmegaConf.merge(OmegaConf.load(conf_dir() / f"{choice}.yaml"), overrides)
+    root = OmegaConf.create({"sample_rate": sample_rate, "part": part})
+    return OmegaConf.to_container(root, resolve=True)["part"]
+
+
+def part(choice: str, sample_rate: int = SAMPLE_RATE, **overrides: Any) -> Any:
+    """What `front/mel` and the like name, with some values changed; what it raises is not wrapped."""
+    try:
+        return instantiate(config(choice, sample_rate, **overrides), _convert_="all")
+    except InstantiationException as error:
+        raise error.__cause__ or error from None

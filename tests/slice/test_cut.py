@@ -1,0 +1,101 @@
+"""A cut of a picture: exact on the frame grid, honest between frames, free of aliases where it shrinks."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+
+from genrelab.slice.base import cut, on_grid
+from tests.parts import part
+
+HOP_S = 0.02
+
+
+def span(begin_s: float, end_s: float) -> Tensor:
+    return torch.tensor([[begin_s, end_s]], dtype=torch.float64)
+
+
+def ramp(n_frames: int) -> Tensor:
+    """A picture (2, frames) whose values are its times in seconds, and their negatives."""
+    t = torch.arange(n_frames, dtype=torch.float32) * HOP_S
+    return torch.stack([t, -t])
+
+
+@pytest.mark.parametrize("hop_s", [2.56, 1.28, 0.02])
+def test_on_the_grid_it_is_indexing(hop_s: float) -> None:
+    picture = torch.randn(5, 1501, generator=torch.Generator().manual_seed(0))
+    spans = part("slice/fixed", hop_s=hop_s).spans(30.0)
+    slices = cut(picture, spans, HOP_S, 128)
+    step = round(hop_s / HOP_S)
+    assert slices.shape == (len(spans), 5, 128)
+    for i in range(len(spans)):
+        assert torch.equal(slices[i], picture[:, i * step : i * step + 128])
+
+
+def test_no_span_no_slice() -> None:
+    assert cut(torch.zeros(5, 10), torch.zeros(0, 2, dtype=torch.float64), HOP_S, 128).shape == (0, 5, 128)
+
+
+def test_what_is_on_the_grid() -> None:
+    assert on_grid(span(0.4, 2.96), HOP_S, 128).tolist() == [20]
+    assert on_grid(span(0.41, 2.97), HOP_S, 128) is None  # begins between two frames
+    assert on_grid(span(0.4, 2.94), HOP_S, 128) is None  # a frame too short
+    assert on_grid(torch.cat([span(0.4, 2.96), span(0.41, 2.97)]), HOP_S, 128) is None
+
+
+@pytest.mark.parametrize(
+    ("begin_s", "length_s"),
+    [(1.013, 2.56), (1.0, 1.7), (0.513, 0.9), (1.013, 5.12), (2.007, 7.68)],
+    ids=["shifted", "stretched", "shifted and stretched", "shrunk by 2", "shrunk by 3"],
+)
+def test_a_ramp_keeps_its_times(begin_s: float, length_s: float) -> None:
+    slices = cut(ramp(600), span(begin_s, begin_s + length_s), HOP_S, 128)
+    expected = begin_s + torch.arange(128, dtype=torch.float64) * length_s / 128
+    assert torch.allclose(slices[0, 0].double(), expected, rtol=0, atol=1e-5)
+    assert torch.equal(slices[0, 1], -slices[0, 0])
+
+
+@settings(deadline=None)
+@given(begin_s=st.floats(0.3, 2), length_s=st.floats(0.1, 9))
+def test_a_ramp_of_any_tempo_is_within_a_twentieth_of_a_frame(begin_s: float, length_s: float) -> None:
+    """A triangle of a broken number of frames is not quite centred."""
+    slices = cut(ramp(700), span(begin_s, begin_s + length_s), HOP_S, 128)
+    expected = begin_s + torch.arange(128, dtype=torch.float64) * length_s / 128
+    assert (slices[0, 0].double() - expected).abs().max() < 0.05 * HOP_S
+
+
+def test_shrinking_does_not_fold_over() -> None:
+    """10 Hz in a picture of 50 frames/s; a quarter of them, 12.5 frames/s, carries 6.25 Hz at most. Every fourth frame
+    would show the 10 Hz at full strength as 2.5 Hz. A triangle of 4 frames leaves sinc(10 / 12.5)^2 = 5.5 % of it."""
+    t = torch.arange(1000) * HOP_S
+    fast, slow = torch.sin(2 * math.pi * 10 * t)[None], torch.sin(2 * math.pi * 0.5 * t)[None]
+    where = span(1.0, 1.0 + 4 * 128 * HOP_S)
+    naive = fast[:, 50 : 50 + 4 * 128 : 4]
+    shrunk = cut(fast, where, HOP_S, 128)[0]
+    assert naive.std() > 0.6
+    assert shrunk.std() / naive.std() == pytest.approx((math.sin(0.8 * math.pi) / (0.8 * math.pi)) ** 2, rel=0.1)
+    kept = cut(slow, where, HOP_S, 128)[0]
+    assert torch.allclose(kept, slow[:, 50 : 50 + 4 * 128 : 4], atol=0.02)  # what is slow stays
+
+
+@settings(deadline=None)
+@given(duration_s=st.floats(0.5, 12), where=st.floats(0, 1), share=st.floats(0.05, 1))
+def test_edges_stay_inside(duration_s: float, where: float, share: float) -> None:
+    """Interpolation never leaves the range of the values, at either end of a song; constants stay."""
+    n_frames = 1 + int(duration_s / HOP_S)
+    picture = torch.randn(3, n_frames, generator=torch.Generator().manual_seed(n_frames))
+    picture[2] = -37.5
+    length_s = share * duration_s
+    begin_s = where * (duration_s - length_s)
+    slices = cut(picture, span(begin_s, begin_s + length_s), HOP_S, 128)
+    assert slices.shape == (1, 3, 128)
+    assert slices.isfinite().all()
+    for row in (0, 1):
+        assert slices[0, row].min() >= picture[row].min() - 1e-5
+        assert slices[0, row].max() <= picture[row].max() + 1e-5
+    assert torch.allclose(slices[0, 2], torch.tensor(-37.5), atol=1e-4)
