@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
+from typing import Any
 
 from genrelab.types import UserError
 
@@ -35,6 +36,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
         print(__version__)
         return 0
+    if "store=" in words:
+        print("genrelab: store= gives no folder: store=DIR, or leave it out for ./.genrelab", file=sys.stderr)
+        return 2
     if words and words[0] in verbs():
         return verb(words[0], words[1:])
     if words and "=" not in words[0] and not words[0].startswith(("-", "+", "~")):
@@ -52,8 +56,9 @@ def verb(name: str, words: Sequence[str]) -> int:
     """Runs a verb's typer application."""
     import importlib
 
-    import click
     import typer
+
+    usage_error: type[Any] = typer.BadParameter.__mro__[1]  # click's, or that of the copy which newer typers carry
 
     stores = [w.partition("=")[2] for w in words if w.startswith("store=")]
     if stores:
@@ -67,12 +72,12 @@ def verb(name: str, words: Sequence[str]) -> int:
     except UserError as error:
         print(f"genrelab: {error}", file=sys.stderr)
         return 2
-    except click.exceptions.Exit as exit_:
+    except typer.Exit as exit_:
         return exit_.exit_code
-    except click.ClickException as error:
+    except usage_error as error:
         print(f"genrelab {name}: {error.format_message()}; see python -m genrelab {name} --help", file=sys.stderr)
         return 2
-    except (KeyboardInterrupt, click.Abort):
+    except (KeyboardInterrupt, typer.Abort):
         print("interrupted", file=sys.stderr)
         return 130
 

@@ -72,7 +72,7 @@ def instantiate(config: Any, **more: Any) -> Any:
         made = hydra.utils.instantiate(config, **more, _convert_="all")
     except InstantiationException as error:
         cause = error.__cause__
-        if isinstance(cause, UserError | ValueError):
+        if isinstance(cause, UserError | ValueError | TypeError):
             raise UserError(str(cause)) from error
         if cause is None:
             raise UserError(str(error).splitlines()[0]) from error
@@ -189,7 +189,7 @@ def build(
         try:
             net, agg, norm = (instantiate(config[k]) for k in ("net", "agg", "norm"))
             return SongClassifier(front, slicer, norm, net, agg, genres)
-        except ValueError as error:
+        except (TypeError, ValueError) as error:
             raise UserError(str(error)) from error
 
 

@@ -15,11 +15,13 @@ import numpy as np
 import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import EarlyStopping, ModelCheckpoint
+from pytorch_lightning.utilities.exceptions import MisconfigurationException
 
 from genrelab import speed
 from genrelab.compose import Config, Prepared, build, instantiate
 from genrelab.data.module import SongSlices, loader
 from genrelab.data.split import Split
+from genrelab.evaluate.metrics import METRICS
 from genrelab.learner import Answers, Learner
 from genrelab.model import SongClassifier
 from genrelab.store import Progress
@@ -67,6 +69,7 @@ def fit(
     """Trains and tests one model on one split; goes on from checkpoints/last.ckpt where `resume` and there is one."""
     quiet()
     options = config["trainer"]
+    check(options)
     speed.keep_memory()
     torch.set_num_threads(options["threads"] or os.cpu_count() or 1)
     pl.seed_everything(config["seed"], verbose=False)
@@ -107,21 +110,25 @@ def fit(
     callbacks: list[pl.Callback] = [best, last, Bar(progress)]
     if options["patience"]:
         callbacks.append(EarlyStopping(options["monitor"], patience=options["patience"], mode=options["mode"]))
-    trainer = pl.Trainer(
-        accelerator=options["accelerator"],
-        devices=options["devices"],
-        precision=precision,
-        max_epochs=options["max_epochs"],
-        overfit_batches=options["overfit_batches"],
-        gradient_clip_val=options["gradient_clip_val"],
-        logger=run.logger,
-        callbacks=callbacks,
-        default_root_dir=run.folder,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        num_sanity_val_steps=0,
-        log_every_n_steps=1,
-    )
+    try:
+        trainer = pl.Trainer(
+            accelerator=options["accelerator"],
+            devices=options["devices"],
+            precision=precision,
+            max_epochs=options["max_epochs"],
+            overfit_batches=options["overfit_batches"],
+            gradient_clip_val=options["gradient_clip_val"],
+            logger=run.logger,
+            callbacks=callbacks,
+            default_root_dir=run.folder,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+            num_sanity_val_steps=0,
+            check_val_every_n_epoch=min(options["val_every"], options["max_epochs"]),
+            log_every_n_steps=1,
+        )
+    except (MisconfigurationException, ValueError) as error:  # an accelerator or a precision that is not there
+        raise UserError(f"trainer: {str(error).splitlines()[0]}") from error
     card = {"config": config, "genres": prepared.genres}
     learner = Learner(
         model,
@@ -133,7 +140,7 @@ def fit(
         logged_until=run.last_step,
     )
     unfinished = checkpoints / "last.ckpt"
-    going_on = resume and unfinished.is_file()
+    done, going_on = 0, resume and unfinished.is_file()
     if going_on:
         done = torch.load(unfinished, map_location="cpu", weights_only=True)["epoch"] + 1
         say(f"going on after epoch {done} of {options['max_epochs']}")
@@ -145,7 +152,7 @@ def fit(
     if trainer.interrupted:
         raise KeyboardInterrupt
 
-    epochs_here = len(learner.history) - (done if going_on else 0)
+    epochs_here = trainer.current_epoch - done
     each = np.mean([len(sides["train"].pick(int(i))) for i in sides["train"].songs])
     n_train = each * max(len(sides["train"]), options["songs_per_epoch"])
     weights = torch.load(checkpoints / "best.ckpt", map_location="cpu", weights_only=True)
@@ -169,6 +176,17 @@ def fit(
         "cost/peak_rss_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
     }
     return Fitted(model.eval(), answers, figures, learner.history, cost, precision, sides)
+
+
+def check(options: Config) -> None:
+    """Raises UserError for a trainer's values that cannot be."""
+    for key in ("max_epochs", "val_every", "batch_songs", "threads"):
+        value = options[key]
+        if not (isinstance(value, int) and value >= 1) and (key, value) != ("threads", None):
+            raise UserError(f"trainer.{key}={value}: expected a whole number, at least 1")
+    watched = ["val/loss", *(f"val/{of}/{m}" for of in ("song", "slice") for m in (*METRICS, "log_loss"))]
+    if options["monitor"] not in watched:
+        raise UserError(f"trainer.monitor={options['monitor']}: no such figure; there are {', '.join(watched)}")
 
 
 def loader_of_all(data: SongSlices, batch_songs: int) -> Any:

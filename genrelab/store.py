@@ -77,14 +77,17 @@ class Files:
         ).fetchone()
         return Heard(*row[3:]) if row and row[:3] == (*_stamp(track.path), decode.DECODER) else None
 
-    def add(self, track: Track, heard: Heard) -> None:
-        self.db.execute(
-            "insert or replace into files values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+    def add(self, said: Sequence[tuple[Track, tuple[int, int], Heard]]) -> None:
+        """Tracks, their files' stamps before they were heard, and what was found; in one go, since others wait."""
+        rows = [
             (
-                *(str(track.path), track.start_s, track.duration_s or -1, *_stamp(track.path), decode.DECODER),
-                *(heard.key, heard.duration_s, heard.reason, heard.detail),
-            ),
-        )
+                *(str(t.path), t.start_s, t.duration_s or -1, *stamp, decode.DECODER),
+                *(h.key, h.duration_s, h.reason, h.detail),
+            )
+            for t, stamp, h in said
+        ]
+        with self.db:
+            self.db.executemany("insert or replace into files values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
 
 
 class Shelf:
@@ -125,8 +128,9 @@ class Shelf:
                 yield append
 
     def rows(self) -> np.ndarray:
-        """All rows (n, F), memory-mapped, read only."""
-        return np.memmap(self.data, np.float16, "r").reshape(-1, self.n_bins)
+        """All whole rows (n, F), memory-mapped, read only; a writer may be in the middle of the next."""
+        n = self.data.stat().st_size // (2 * self.n_bins)
+        return np.memmap(self.data, np.float16, "r", shape=(n, self.n_bins))
 
 
 def front_digest(front: Front, config: Mapping[str, Any], sample_rate: int) -> str:
@@ -161,10 +165,11 @@ def pictures(
             places = shelf.places()  # another process may have written while we waited
             work = todo()
             batch: list[tuple[str, np.ndarray]] = []
-            results = _each(work, lambda i: _hear(tracks[i], front, sample_rate))
-            for n, (i, (found, picture)) in enumerate(results, 1):
+            said: list[tuple[Track, tuple[int, int], Heard]] = []
+            results = _each(work, lambda i: (_stamp(tracks[i].path), *_hear(tracks[i], front, sample_rate)))
+            for n, (i, (stamp, found, picture)) in enumerate(results, 1):
                 heard[i] = found
-                files.add(tracks[i], found)
+                said.append((tracks[i], stamp, found))
                 if picture is not None:
                     seconds += found.duration_s
                     if found.key not in places:  # the same sound may stand in a manifest twice
@@ -173,8 +178,8 @@ def pictures(
                 progress(f"hearing songs ({name})", n, len(work))
                 if n % COMMIT_EVERY == 0 or n == len(work):
                     append(batch)
-                    files.db.commit()
-                    batch = []
+                    files.add(said)
+                    batch, said = [], []
         places = shelf.places()
     wall_s = time.perf_counter() - started
 
@@ -185,6 +190,8 @@ def pictures(
             unusable.append(Unusable(track, h.reason, h.detail))
         elif h.duration_s + 1e-6 < min_s:
             unusable.append(Unusable(track, "shorter than a slice", f"{h.duration_s:.2f} s, a slice needs {min_s:g} s"))
+        elif not places[h.key][1]:
+            unusable.append(Unusable(track, "shorter than a slice", f"{h.duration_s:.2f} s, front={name} needs more"))
         else:
             usable.append(i)
     keys = tuple(heard[i].key for i in usable)
@@ -206,8 +213,8 @@ def _hear(track: Track, front: Front, sample_rate: int) -> tuple[Heard, np.ndarr
     try:
         with torch.no_grad():
             picture = front(torch.from_numpy(wave)[None])[0]
-    except ValueError as error:  # shorter than one window of the front-end
-        return Heard(key, duration_s, "shorter than a slice", str(error)), None
+    except ValueError:  # shorter than one window of this front-end: a picture without frames, since others may take it
+        return Heard(key, duration_s), np.zeros((0, front.n_bins), np.float16)
     return Heard(key, duration_s), picture.T.half().numpy()
 
 

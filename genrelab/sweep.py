@@ -14,8 +14,11 @@ from typing import Any
 
 from hydra.experimental.callback import Callback
 
+from genrelab.types import UserError
+
 PARENT, RESUME, FOLDER = "GENRELAB_PARENT", "GENRELAB_RESUME_SWEEP", "GENRELAB_SWEEP_DIR"
 CHOSEN_BY = "val/song/balanced_accuracy"
+BEGUN: dict[str, Any] = {}  # of this process's sweep: parent (its run), n_boot, seed
 
 
 class Parent(Callback):
@@ -23,21 +26,26 @@ class Parent(Callback):
 
     def on_multirun_start(self, config: Any, **kwargs: Any) -> None:
         del kwargs
-        import hydra.utils
         from omegaconf import OmegaConf
 
+        from genrelab import compose, paths
         from genrelab.track import write_json
 
-        store = Path(config.store)
+        BEGUN.update(n_boot=config.trainer.n_boot, seed=config.seed)
+        store = paths.store_dir(config.store)
         os.environ[FOLDER] = str(Path(config.hydra.sweep.dir).resolve())
-        tracker = hydra.utils.instantiate(config.tracker)
+        tracker = compose.instantiate(config.tracker)
         words = list(config.hydra.overrides.task)
-        experiment = hydra.utils.instantiate(config.data).name
+        try:
+            experiment = compose.instantiate(config.data).name
+        except UserError:  # each child will say so
+            experiment = config.hydra.runtime.choices.data
         tags = {"kind": "sweep", "overrides": json.dumps(words), "data": experiment}
         name = "sweep " + " ".join(w for w in words if not w.startswith(("store=", "hydra")))[:200]
         resumed = os.environ.get(PARENT)
         run = tracker.begin(store, experiment, name, tags, resume=resumed)
         os.environ[PARENT] = run.id
+        BEGUN["parent"] = run
         if not resumed:
             write_json(
                 run.folder / "sweep.json", {"overrides": words, "config": OmegaConf.to_container(config.hydra.sweeper)}
@@ -69,7 +77,13 @@ def differences(rows: list[dict[str, Any]], n_boot: int, seed: int) -> list[tupl
     ]
 
 
-def finish(n_boot: int, seed: int, store: Path, tracker: Any) -> tuple[int, Any]:
+def abandon(reason: str) -> None:
+    """Ends the parent of a sweep that cannot go on."""
+    if run := BEGUN.pop("parent", None):
+        run.finish("KILLED", reason)
+
+
+def finish() -> tuple[int, Any]:
     """Ends the parent; returns the exit code (1 where a child failed) and the table."""
     from genrelab.report.table import sweep_table
 
@@ -77,10 +91,9 @@ def finish(n_boot: int, seed: int, store: Path, tracker: Any) -> tuple[int, Any]
     failed = [r for r in rows if r["status"] != "FINISHED"]
     for row, name in zip(rows, distinct(rows), strict=True):
         row["name"] = name
-    table = sweep_table(rows, differences(rows, n_boot, seed))
-    parent = os.environ.pop(PARENT, "")
-    if parent:
-        run = tracker.begin(store, "", "", {}, resume=parent)
+    table = sweep_table(rows, differences(rows, BEGUN["n_boot"], BEGUN["seed"]))
+    os.environ.pop(PARENT, None)
+    if run := BEGUN.pop("parent", None):
         best = max((r["figures"].get(CHOSEN_BY, 0.0) for r in rows if r["status"] == "FINISHED"), default=None)
         run.metrics(
             {"children": len(rows), "failed": len(failed)} | ({} if best is None else {f"best/{CHOSEN_BY}": best})

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from genrelab.paths import conf_dir
 from genrelab.types import UserError
 
 PATH_KEYS = ("store", "data.path", "data.map", "data.unknown", "split.path", "net.path", "tracker.path")
+WHAT = {"Integer": "a whole number", "Float": "a number", "Boolean": "true or false"}
 
 
 def quoted(words: Sequence[str]) -> list[str]:
@@ -26,15 +28,60 @@ def quoted(words: Sequence[str]) -> list[str]:
             and value not in ("null", "None")
         ):
             path = Path(value).expanduser()
-            if path.exists() or "," not in value:  # with a comma and no such path it is a sweep over paths
+            if key == "store" or "," not in value or path.exists():  # else it is a sweep over paths
                 value = _quote(str(path.absolute()))
         out.append(f"{key}{equals}{value}")
     return out
 
 
 def _quote(text: str) -> str:
-    escaped = text.replace("\\", "\\\\").replace("'", "\\'").replace("${", "\\${")
+    """In Hydra's grammar backslashes count only before a quote; OmegaConf takes `${` for the start of a reference."""
+    escaped = re.sub(r"(\\*)('|$)", lambda m: 2 * m[1] + ("\\'" if m[2] else ""), text.replace("${", "\\${"))
     return f"'{escaped}'"
+
+
+def readable(words: Sequence[str]) -> None:
+    """Raises UserError for an override that is not key=value in Hydra's grammar, or gives a group what is no name."""
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+    from hydra.errors import HydraException
+
+    parser, known = OverridesParser.create(), groups()
+    for word in words:
+        try:
+            override = parser.parse_override(word)
+            key, value = override.key_or_group, override.value()
+        except HydraException as error:
+            raise UserError(
+                f"{word}: an override is key=value; a value with spaces, commas or brackets wants quotes: key='a b'"
+            ) from error
+        if not key:
+            raise UserError(f"{word}: an override is key=value, here the key lacks")
+        if key in known and override.is_delete():
+            raise UserError(f"{word}: a run needs its {key}; {key}=... swaps it for one of {', '.join(known[key])}")
+        if key in known and not override.is_sweep_override() and (value is None or isinstance(value, int | float)):
+            raise UserError(f"{word}: there is no such {key}; there are {', '.join(known[key])}")
+
+
+def fitting(overrides: Sequence[str], config: Mapping[str, Any]) -> None:
+    """Raises UserError where a value's kind is not that of the value which it replaces: `trainer.max_epochs=abc`."""
+    from omegaconf import OmegaConf
+
+    made = OmegaConf.create(dict(config))
+    for key, word in {w.partition("=")[0].lstrip("+"): w for w in overrides}.items():  # of one key the last
+        group, _, inside = key.partition(".")
+        file = conf_dir() / group / f"{config['choices'].get(group)}.yaml"
+        if not inside or not file.is_file():
+            continue
+        usual = OmegaConf.select(OmegaConf.load(file), inside, throw_on_resolution_failure=False)
+        given = OmegaConf.select(made, key)
+        kind = bool if isinstance(usual, bool) else float  # a bool is an int, too
+        if isinstance(usual, int | float) and given is not None and _kind(given) is not kind:
+            what = WHAT["Boolean" if kind is bool else "Float"]
+            raise UserError(f"{word}: expected {what}, as in {key}={str(usual).lower()}")
+
+
+def _kind(value: object) -> type:
+    return bool if isinstance(value, bool) else float if isinstance(value, int | float) else str
 
 
 def value_of(words: Sequence[str], key: str) -> str | None:
@@ -51,7 +98,7 @@ def groups() -> dict[str, list[str]]:
 
 def complaint(error: Exception, words: Sequence[str]) -> UserError:
     """Hydra's error as a line: what was given, what was expected, what to do."""
-    text = str(error)
+    text = "\n".join(str(e) for e in (error, error.__cause__) if e)
     known = groups()
     if found := re.search(r"Could not find '([^']+)'", text) or re.search(
         r"In '[^']+': Could not find '([^']+)'", text
@@ -71,20 +118,16 @@ def complaint(error: Exception, words: Sequence[str]) -> UserError:
         keys = [k for leaf in near for k in _leaves()[leaf]][:3]
         hint = f"; did you mean {' or '.join(keys)}?" if keys else "; python -m genrelab --cfg job shows every key"
         return UserError(f"{_word(key, words)}: there is no key '{key}'{hint}")
-    if "mismatched input" in text or "no viable alternative" in text or "LexerNoViableAlt" in type(error).__name__:
-        first = text.splitlines()[0]
-        return UserError(f"{first}: an override is key=value, a value with spaces or brackets wants quotes: key='a b'")
-    if "could not be converted to" in text or "is not supported" in text or "Cannot convert" in text:
+    if found := re.search(r"Value '.*' of type '.*' could not be converted to (\w+)", text):
         key = re.search(r"full_key: (\S+)", text)
-        where = f"{_word(key[1], words)}: " if key else ""
-        return UserError(where + text.splitlines()[0])
+        return UserError(f"{_word(key[1], words) if key else found[0]}: expected {WHAT.get(found[1], found[1])}")
     if "Ambiguous value" in text or "--multirun" in text:
         return UserError("a list of values with commas is a sweep: add -m (python -m genrelab -m front=stft,mel)")
     return UserError(" ".join(text.split())[:300] or type(error).__name__)
 
 
 def _word(key: str, words: Sequence[str]) -> str:
-    return next((w for w in words if w.lstrip("+~").partition("=")[0] == key), key)
+    return next((w for w in reversed(words) if w.lstrip("+~").partition("=")[0] == key), key)
 
 
 def _leaves() -> dict[str, list[str]]:

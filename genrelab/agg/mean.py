@@ -13,4 +13,4 @@ class Mean(Agg):
     trained = False
 
     def forward(self, z: Tensor, mask: Tensor, slice_scores: Tensor) -> Tensor:  # noqa: ARG002
-        return masked_mean(slice_scores.softmax(-1), mask).clamp_min(1e-12).log()
+        return masked_mean(slice_scores.float().softmax(-1), mask).clamp_min(1e-12).log()

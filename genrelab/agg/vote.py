@@ -7,7 +7,7 @@ from torch.nn.functional import one_hot
 
 from genrelab.agg.base import Agg, masked_mean
 
-TIE = 1e-3  # of a vote: enough to break a tie by the mean probability, never enough to outvote
+TIE = 1e-3  # the mean probability's share at most: enough to break a tie
 
 
 class Vote(Agg):
@@ -16,6 +16,8 @@ class Vote(Agg):
     trained = False
 
     def forward(self, z: Tensor, mask: Tensor, slice_scores: Tensor) -> Tensor:  # noqa: ARG002
-        choice = one_hot(slice_scores.argmax(-1), self.n_genres).to(slice_scores.dtype)
-        share = (1 - TIE) * masked_mean(choice, mask) + TIE * masked_mean(slice_scores.softmax(-1), mask)
+        scores = slice_scores.float()  # half precision cannot count to 300, nor see a tie
+        choice = one_hot(scores.argmax(-1), self.n_genres).float()
+        tie = (0.5 / (1 + mask.sum(1, keepdim=True))).clamp_max(TIE)  # less than a slice: never enough to outvote
+        share = (1 - tie) * masked_mean(choice, mask) + tie * masked_mean(scores.softmax(-1), mask)
         return share.clamp_min(1e-12).log()

@@ -20,15 +20,13 @@ OUTCOME: dict[str, Any] = {}  # the row of the run that this process made last
 
 def main(argv: Sequence[str]) -> int:
     """Runs Hydra on the command line's words; returns the exit code."""
-    argv = words.quoted(argv)
-    os.environ.pop(sweep.PARENT, None)
-    os.environ.pop(sweep.FOLDER, None)
-    os.environ.pop(sweep.RESUME, None)
+    for name in (sweep.PARENT, sweep.FOLDER, sweep.RESUME):
+        os.environ.pop(name, None)
     resumed = words.value_of(argv, "resume")
     try:
         if resumed and resumed != "null":
             return resume(argv, resumed)
-        return launch(argv)
+        return launch(words.quoted(argv))
     except UserError as error:
         say(f"genrelab: {error}")
         return 2
@@ -39,36 +37,36 @@ def main(argv: Sequence[str]) -> int:
 def launch(argv: Sequence[str]) -> int:
     """Hydra composes, we train: one run or a sweep. Raises UserError for words that do not compose."""
     import hydra
+    from hydra._internal.utils import get_args_parser
     from hydra.errors import HydraException
     from omegaconf.errors import OmegaConfBaseException
 
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra hands us its errors instead of printing and leaving
     compose.register()
-    sys.argv = ["genrelab", *argv]
+    parser = get_args_parser()
+    parser.error = _misread  # type: ignore[assignment]
+    overrides = parser.parse_intermixed_args(argv).overrides
+    words.readable(overrides)
+    flags = [w for w in argv if w not in overrides]  # first: argparse takes no override after a flag
+    sys.argv = ["genrelab", *flags, *overrides]
     OUTCOME.clear()
+    sweep.BEGUN.clear()
     signal.signal(signal.SIGTERM, _terminated)
     run = hydra.main(version_base="1.3", config_path=str(paths.conf_dir()), config_name="config")(job)
     try:
         run()
     except (HydraException, OmegaConfBaseException) as error:
-        _abandon_parent(str(error))
-        raise words.complaint(error, argv) from error
-    except BaseException as error:
-        if isinstance(error, KeyboardInterrupt):
-            _abandon_parent("interrupted")
-        raise
+        said = words.complaint(error, argv)
+        sweep.abandon(str(said))
+        raise said from error
     if sweep.FOLDER not in os.environ:
         if OUTCOME.get("code") == 0:
             show(next_steps())
         return int(OUTCOME.get("code", 0))
-    code, table = sweep.finish(*_SWEEP_END)
+    code, table = sweep.finish()
     show(table)
-    if "store" in OUTCOME:
-        show(f"\nmore: {_self()} ui    the runs side by side in MLflow")
+    show(f"\nmore: {_self()} ui    the runs side by side in MLflow")
     return code
-
-
-_SWEEP_END: list[Any] = []
 
 
 def job(cfg: Any) -> dict[str, Any]:
@@ -95,10 +93,10 @@ def attempt(config: compose.Config, folder: Path, resumed: Any = None) -> dict[s
 
     tracker = compose.instantiate(config["tracker"])
     in_sweep = bool(os.environ.get(sweep.FOLDER))
-    _SWEEP_END[:] = [config["trainer"]["n_boot"], config["seed"], Path(config["store"]), tracker]
     code, reason = 0, ""
     row: dict[str, Any] = {}
     try:
+        words.fitting(config["overrides"], config)
         done, cut_off = sweep.finished_child(Path(config["store"]), config["overrides"])
         if done:
             say(f"{done.name} ({done.id[:8]}) is finished already")
@@ -154,6 +152,11 @@ def resume(argv: Sequence[str], word: str) -> int:
     return int(attempt(config, folder, record)["code"])
 
 
+def _misread(message: str) -> None:
+    """What argparse has to say, a line."""
+    raise UserError(f"{message}; see {_self()} --help")
+
+
 def next_steps() -> str:
     me = _self()
     return (
@@ -179,12 +182,8 @@ def _interrupted() -> int:
     parent = os.environ.get(sweep.PARENT)
     for run in runs.OPEN:
         run.finish("KILLED", "interrupted")
+    sweep.abandon("interrupted")
     goal = parent or (runs.OPEN[0].id if runs.OPEN else "")
     say(f"interrupted; go on with {_self()} resume={goal}" if goal else "interrupted; what was made so far is kept")
     runs.OPEN.clear()
     return 130
-
-
-def _abandon_parent(reason: str) -> None:
-    if os.environ.get(sweep.PARENT) and _SWEEP_END:
-        _SWEEP_END[3].begin(_SWEEP_END[2], "", "", {}, resume=os.environ[sweep.PARENT]).finish("KILLED", reason)

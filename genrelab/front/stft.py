@@ -21,8 +21,9 @@ class Stft(Front):
         rows = n_fft // 2
         if rows % n_bins:
             raise ValueError(f"front.n_bins={n_bins} does not divide the {rows} rows of front.n_fft={n_fft}")
-        self.n_bins, self.hop_s, self.floor_db = n_bins, hop_s, floor_db
+        self.n_bins, self.floor_db = n_bins, floor_db
         self.hop, self.rows = round(hop_s * sample_rate), rows
+        self.hop_s = self.hop / sample_rate  # the nearest whole number of samples
         self.context_s = (n_fft / 2 / sample_rate, n_fft / 2 / sample_rate)
         self.scale = (floor_db, 0.0)
         self.register_buffer("window", torch.hann_window(n_fft), persistent=False)

@@ -61,7 +61,9 @@ def check_attributes(front: Front, sample_rate: int) -> None:
     assert front.n_bins > 0
     assert front.hop_s > 0
     hop = front.hop_s * sample_rate
-    assert hop == pytest.approx(round(hop), abs=1e-6), "frame t is not at t * hop_s: hop_s is no whole number of samples"
+    assert hop == pytest.approx(round(hop), abs=1e-6), (
+        "frame t is not at t * hop_s: hop_s is no whole number of samples"
+    )
     assert len(front.context_s) == 2
     assert min(front.context_s) >= 0
     assert front.scale[0] < front.scale[1]
@@ -110,7 +112,7 @@ def check_extremes(front: Front, sample_rate: int) -> None:
         assert picture.isfinite().all()
         assert picture.half().isfinite().all()  # the store keeps half precision
     if front.unit == "dB":
-        assert torch.allclose(front(torch.zeros(1, n)), torch.tensor(front.scale[0]), atol=1e-3)
+        assert torch.allclose(front(torch.zeros(1, n)), torch.tensor(float(front.scale[0])), atol=1e-3)
 
 
 def check_batch(front: Front, sample_rate: int) -> None:
