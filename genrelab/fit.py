@@ -94,9 +94,12 @@ def fit(
 
     model = build(config, prepared.genres, prepared.front, prepared.slicer)
     model.norm.fit(batch["x"] for batch in loader_of_all(sides["train"], options["batch_songs"]))
+    first = next(iter(loaders["train"]))
+    with torch.no_grad(), torch.random.fork_rng():  # statistics that a net takes of the first batch, in full precision
+        model.train()(first["x"], first["n_slices"])
     precision = options["precision"]
     if precision == "auto":
-        precision = measured_precision(config, model, loaders["train"])
+        precision = measured_precision(config, model, first)
     checkpoints = run.folder / "checkpoints"
     best = ModelCheckpoint(
         checkpoints,
@@ -105,11 +108,14 @@ def fit(
         mode=options["mode"],
         save_weights_only=True,
         enable_version_counter=False,
+        save_on_train_epoch_end=False,  # before `last`, which holds what was the best
     )
     last = ModelCheckpoint(checkpoints, "last", enable_version_counter=False, save_on_train_epoch_end=False)
     callbacks: list[pl.Callback] = [best, last, Bar(progress)]
     if options["patience"]:
-        callbacks.append(EarlyStopping(options["monitor"], patience=options["patience"], mode=options["mode"]))
+        # after validation, as the checkpoints are: what they hold of it is whole, and a resumed run can go on from it
+        watch = {"patience": options["patience"], "mode": options["mode"], "check_on_train_epoch_end": False}
+        callbacks.append(EarlyStopping(options["monitor"], **watch))
     try:
         trainer = pl.Trainer(
             accelerator=options["accelerator"],
@@ -149,8 +155,6 @@ def fit(
         learner, loaders["train"], loaders["val"], ckpt_path=str(unfinished) if going_on else None, weights_only=True
     )
     train_s = time.perf_counter() - started
-    if trainer.interrupted:
-        raise KeyboardInterrupt
 
     epochs_here = trainer.current_epoch - done
     each = np.mean([len(sides["train"].pick(int(i))) for i in sides["train"].songs])
@@ -196,11 +200,9 @@ def loader_of_all(data: SongSlices, batch_songs: int) -> Any:
         yield {"x": data.read(songs, [data.spans[i][data.chosen[i]] for i in songs])}
 
 
-def measured_precision(config: Config, model: SongClassifier, train: Any) -> str:
+def measured_precision(config: Config, model: SongClassifier, batch: Any) -> str:
     """The faster of fp32 and bf16 for this model's training step on this machine."""
     from pathlib import Path
-
-    batch = next(iter(train))
 
     def step() -> None:
         scores = model(batch["x"], batch["n_slices"])

@@ -157,11 +157,16 @@ def connect(store: Path, uri: str | None = None) -> tuple[Any, str]:
     if uri:
         return MlflowClient(uri), uri
     (store / "artifacts").mkdir(parents=True, exist_ok=True)
-    uri = f"sqlite:///{store / 'mlflow.db'}"
+    uri = database(store)
     with FileLock(store / "mlflow.lock"):  # a cold database migrates badly under several processes
         client = MlflowClient(uri)
         client.search_experiments(max_results=1)
     return client, uri
+
+
+def database(store: Path) -> str:
+    """MLflow's address of a store; what would mean something else in an address is escaped."""
+    return "sqlite:///" + str(store / "mlflow.db").replace("%", "%25").replace("?", "%3F")
 
 
 def has_store(store: Path) -> bool:

@@ -1,9 +1,10 @@
-"""Made songs and a trained run that every end-to-end test may look at, and a door to the program as its users have it."""
+"""Made songs, a run trained on them that every end-to-end test may look at, and the program as its users have it."""
 
 from __future__ import annotations
 
 import csv
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -120,6 +121,8 @@ def call(capsys: pytest.CaptureFixture[str]) -> Callable[..., Said]:
 def program(*words: object, python: tuple[str, ...] = ("-m", "genrelab"), **options: Any) -> subprocess.Popen[str]:
     """The program in a process of its own."""
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    # a process that ignores interrupts, as this one may after it was interrupted, has children that ignore them too
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     return subprocess.Popen([sys.executable, *python, *map(str, words)], **(pipes | options))
 
 

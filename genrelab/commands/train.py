@@ -103,6 +103,8 @@ def attempt(config: compose.Config, folder: Path, resumed: Any = None) -> dict[s
             row = sweep.row(done.name, done.id, done.folder, done.metrics, config["overrides"])
         else:
             row = runs.train(config, tracker, resumed or cut_off)
+    except SystemExit as error:  # so Lightning passes an interrupt on
+        raise KeyboardInterrupt from error
     except UserError as error:
         code, reason = 2, str(error)
         say(f"genrelab: {error}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -12,7 +13,7 @@ from typing import Annotated
 
 import typer
 
-from genrelab import paths
+from genrelab import paths, track
 from genrelab.report.console import say
 from genrelab.types import UserError
 
@@ -35,11 +36,12 @@ def run(port: Annotated[int, typer.Option(help="The port on this machine.")] = 5
             raise UserError(f"--port {port}: {error.strerror}; give another, as in --port {port + 1}") from error
     address = f"http://{HOST}:{port}"
     command = [sys.executable, "-m", "mlflow", "ui", "--workers", "1", "--host", HOST, "--port", str(port)]
-    command += ["--backend-store-uri", f"sqlite:///{store / 'mlflow.db'}"]
+    command += ["--backend-store-uri", track.database(store)]
     # the job runners cost most of the start, and no page here needs them
     environment = os.environ | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
     say(f"starting MLflow on {store} ...")
     server = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # else the server would stay behind
     try:
         if not _answers(server, address):
             lines = (server.stderr.read() if server.poll() is not None and server.stderr else "").strip().splitlines()
