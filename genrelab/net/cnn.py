@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import adaptive_avg_pool2d
+from torch.nn.functional import adaptive_avg_pool1d
 
 from genrelab.net.base import FirstBatchNorm, Net
 
@@ -42,5 +42,5 @@ class Cnn(Net):
     def forward(self, x: Tensor) -> Tensor:
         """(N, F, T) -> (N, dim)."""
         maps = self.body(x[:, None])
-        maps = adaptive_avg_pool2d(maps, (self.bands, maps.shape[3]))
-        return self.head(torch.cat([maps.mean(3).flatten(1), maps.amax(3).flatten(1)], 1))
+        over_time = torch.cat([maps.mean(3), maps.amax(3)], 1)  # (N, 2 C, rows)
+        return self.head(adaptive_avg_pool1d(over_time, self.bands).flatten(1))
