@@ -37,6 +37,7 @@ class Fitted:
     answers: dict[str, Answers]  # val and test
     figures: dict[str, float]  # of train (its best epoch), val and test
     history: list[dict[str, float]]
+    kept: int  # the epoch of its weights
     cost: dict[str, float]
     precision: str
     sides: dict[str, SongSlices]
@@ -180,7 +181,7 @@ def fit(
         "cost/slices_per_s": n_train * max(0, epochs_here) / train_s,
         "cost/peak_rss_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
     }
-    return Fitted(model.eval(), answers, figures, learner.history, cost, precision, sides)
+    return Fitted(model.eval(), answers, figures, learner.history, int(weights["epoch"]), cost, precision, sides)
 
 
 def check(options: Config) -> None:

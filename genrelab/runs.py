@@ -86,7 +86,7 @@ def one(
     drawing = pictures.confusion_picture(table, prepared.genres, f"{name}: {len(test.truth)} test songs")
     style.save(drawing, folder / "confusion.png")
     if fitted.history:
-        style.save(pictures.curves_picture(fitted.history), folder / "curves.png")
+        style.save(pictures.curves_picture(fitted.history, fitted.kept), folder / "curves.png")
     seen, titles = examples(fitted, prepared)
     lengths = [float(s[1] - s[0]) for s in (prepared.spans[i][0] for i in _first_of_each(fitted, prepared))]
     drawing = pictures.slices_picture(seen, prepared.front.bin_hz, lengths, titles, prepared.front.unit)

@@ -155,12 +155,11 @@ def frequency_ticks(bin_hz: ArrayLike | None, n_bins: int) -> tuple[NDArray | No
     return np.asarray([at for at, _ in kept]), [_hz_label(tick) for _, tick in kept], falling
 
 
-def curves_picture(history: Sequence[dict[str, float]]) -> Figure:
-    """Loss and balanced accuracy against the epoch, the best epoch marked.
+def curves_picture(history: Sequence[dict[str, float]], best: float | None = None) -> Figure:
+    """Loss and balanced accuracy against the epoch; the epoch whose weights were kept is marked.
 
     history: a dict an epoch with any of `epoch` (else its place), `train/loss`, `val/loss`,
-    `val/song/balanced_accuracy`, `val/slice/balanced_accuracy`. Best: the highest of the song's, else of the slice's,
-    else the lowest validation loss.
+    `val/song/balanced_accuracy`, `val/slice/balanced_accuracy`; best: an epoch.
     """
     import matplotlib as mpl
     from matplotlib.ticker import MaxNLocator
@@ -168,7 +167,6 @@ def curves_picture(history: Sequence[dict[str, float]]) -> Figure:
     if not history:
         raise ValueError("no epoch to draw")
     epochs = np.asarray([row.get("epoch", i) for i, row in enumerate(history)], dtype=float)
-    best = best_epoch(history)
     marker = "o" if len(epochs) <= 20 else ""
     curves = (
         (
@@ -194,10 +192,10 @@ def curves_picture(history: Sequence[dict[str, float]]) -> Figure:
                 if np.isfinite(y).any():
                     axes.plot(epochs, y, color=colour, label=name, marker=marker, markersize=3)
             if best is not None:
-                axes.axvline(epochs[best], color=style.QUIET, linewidth=0.8, linestyle=(0, (4, 3)), zorder=0)
+                axes.axvline(best, color=style.QUIET, linewidth=0.8, linestyle=(0, (4, 3)), zorder=0)
                 axes.annotate(
-                    f"best: {epochs[best]:g}",
-                    (epochs[best], 1.0),
+                    f"kept: {best:g}",
+                    (best, 1.0),
                     xycoords=axes.get_xaxis_transform(),
                     xytext=(0, 3),
                     textcoords="offset points",
@@ -214,15 +212,6 @@ def curves_picture(history: Sequence[dict[str, float]]) -> Figure:
                 axes.legend(loc="best")
             style.bare(axes)
     return figure
-
-
-def best_epoch(history: Sequence[dict[str, float]]) -> int | None:
-    """The place of the best row (the first of equals), None where nothing was validated."""
-    for key, sign in (("val/song/balanced_accuracy", 1), ("val/slice/balanced_accuracy", 1), ("val/loss", -1)):
-        y = sign * np.asarray([row.get(key, np.nan) for row in history], dtype=float)
-        if np.isfinite(y).any():
-            return int(np.nanargmax(y))
-    return None
 
 
 def _limits(x: NDArray, unit: str) -> tuple[float, float]:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from genrelab.report import style
-from genrelab.report.pictures import best_epoch, confusion_picture, curves_picture, frequency_ticks, slices_picture
+from genrelab.report.pictures import confusion_picture, curves_picture, frequency_ticks, slices_picture
 
 MEL_HZ = 700 * (10 ** (np.linspace(0, 2595 * np.log10(1 + 11025 / 700), 130)[1:-1] / 2595) - 1)
 LINEAR_HZ = np.linspace(0, 11025, 128)
@@ -119,8 +119,8 @@ def history(n):
     ]
 
 
-def test_curves_are_the_history_and_the_best_epoch_is_marked():
-    left, right = curves_picture(history(3)).axes
+def test_curves_are_the_history_and_the_kept_epoch_is_marked():
+    left, right = curves_picture(history(3), best=2).axes
     lines = {line.get_label(): line for line in (*left.get_lines(), *right.get_lines())}
     np.testing.assert_allclose(lines["training"].get_xydata(), [[1, 2.0], [2, 1.0], [3, 2 / 3]])
     np.testing.assert_allclose(lines["validation"].get_ydata(), [1.0, 1.1, 1.2])
@@ -129,7 +129,7 @@ def test_curves_are_the_history_and_the_best_epoch_is_marked():
     assert (left.get_ylabel(), right.get_ylabel()) == ("loss", "validation balanced accuracy")
     for axes in (left, right):
         assert axes.get_xlabel() == "epoch"
-        assert [t.get_text() for t in axes.texts] == ["best: 2"]
+        assert [t.get_text() for t in axes.texts] == ["kept: 2"]
         assert [line.get_xdata()[0] for line in axes.get_lines() if line.get_linestyle() == "--"] == [2]
 
 
@@ -137,7 +137,7 @@ def test_curves_draw_what_there_is():
     figure = curves_picture([{"train/loss": 2.0}])
     assert [line.get_label() for line in figure.axes[0].get_lines()] == ["training"]
     assert figure.axes[0].get_xlim() == (-1, 1)
-    assert best_epoch([{"val/loss": 2.0}, {"val/loss": 1.0}]) == 1
+    assert not figure.axes[0].texts
     with pytest.raises(ValueError, match="no epoch"):
         curves_picture([])
 
