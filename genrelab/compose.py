@@ -80,6 +80,14 @@ def instantiate(config: Any, **more: Any) -> Any:
     return made
 
 
+def data_name(config: Any) -> str:
+    """What a config's runs are filed under: the name of its data set, or of its source where that cannot be told."""
+    try:
+        return instantiate(config["data"]).name
+    except UserError:  # no path given, for one: who trains on it will hear of it
+        return str(config["data"]["_target_"]).rpartition(".")[2].lower()
+
+
 def trusted(config: Any) -> None:
     """Raises UserError where a stored config names something to call that is not genrelab's own."""
     if isinstance(config, Mapping):

@@ -190,6 +190,8 @@ def check(options: Config) -> None:
         value = options[key]
         if not (isinstance(value, int) and value >= 1) and (key, value) != ("threads", None):
             raise UserError(f"trainer.{key}={value}: expected a whole number, at least 1")
+    if options["devices"] not in (1, "auto"):
+        raise UserError(f"trainer.devices={options['devices']}: a run trains in one process so far; give 1")
     watched = ["val/loss", *(f"val/{of}/{m}" for of in ("song", "slice") for m in (*METRICS, "log_loss"))]
     if options["monitor"] not in watched:
         raise UserError(f"trainer.monitor={options['monitor']}: no such figure; there are {', '.join(watched)}")

@@ -14,8 +14,6 @@ from typing import Any
 
 from hydra.experimental.callback import Callback
 
-from genrelab.types import UserError
-
 PARENT, RESUME, FOLDER = "GENRELAB_PARENT", "GENRELAB_RESUME_SWEEP", "GENRELAB_SWEEP_DIR"
 CHOSEN_BY = "val/song/balanced_accuracy"
 BEGUN: dict[str, Any] = {}  # of this process's sweep: parent (its run), n_boot, seed
@@ -36,10 +34,7 @@ class Parent(Callback):
         os.environ[FOLDER] = str(Path(config.hydra.sweep.dir).resolve())
         tracker = compose.instantiate(config.tracker)
         words = list(config.hydra.overrides.task)
-        try:
-            experiment = compose.instantiate(config.data).name
-        except UserError:  # each child will say so
-            experiment = config.hydra.runtime.choices.data
+        experiment = compose.data_name(config)
         tags = {"kind": "sweep", "overrides": json.dumps(words), "data": experiment}
         name = "sweep " + " ".join(w for w in words if not w.startswith(("store=", "hydra")))[:200]
         resumed = os.environ.get(PARENT)

@@ -117,7 +117,7 @@ def attempt(config: compose.Config, folder: Path, resumed: Any = None) -> dict[s
         name = runs.run_name(config, config["choices"].get("split", ""))
         row = sweep.row(name, "", "", {}, config["overrides"]) | {"status": "FAILED", "reason": reason}
         if in_sweep and not runs.OPEN:  # a child that failed before its run began is in MLflow too
-            run = tracker.begin(Path(config["store"]), config["choices"]["data"], name, runs.tags(config, kind="run"))
+            run = tracker.begin(Path(config["store"]), compose.data_name(config), name, runs.tags(config, kind="run"))
             row["run_id"] = run.id
             runs.OPEN.append(run)
         for run in runs.OPEN:

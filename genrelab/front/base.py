@@ -43,6 +43,14 @@ class Front(nn.Module):
             raise ValueError(f"front={name} needs at least {n_min} samples, got {wave.shape[1]}: the wave is too short")
 
 
+def hop_samples(hop_s: float, sample_rate: int) -> int:
+    """The whole number of samples nearest to hop_s. Raises ValueError below one."""
+    hop = round(hop_s * sample_rate)
+    if hop < 1:
+        raise ValueError(f"front.hop_s={hop_s:g}: expected at least one sample, {1 / sample_rate:.1g} s")
+    return hop
+
+
 def power_blocks(wave: Tensor, window: Tensor, hop: int) -> Iterator[Tensor]:
     """Power spectra of a wave (B, samples) in blocks: yields (B, frames of the block, n_fft // 2 + 1).
 

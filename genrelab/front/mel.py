@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from genrelab.front.base import Front, power_blocks, to_db
+from genrelab.front.base import Front, hop_samples, power_blocks, to_db
 
 
 class Mel(Front):
@@ -23,7 +23,7 @@ class Mel(Front):
         if not 0 <= f_min < f_max <= sample_rate / 2:
             raise ValueError(f"front.f_min={f_min:g}, front.f_max={f_max:g}: not within 0 .. {sample_rate / 2:g} Hz")
         self.n_bins, self.floor_db = n_bins, floor_db
-        self.hop, self.n_fft = round(hop_s * sample_rate), n_fft
+        self.hop, self.n_fft = hop_samples(hop_s, sample_rate), n_fft
         self.hop_s = self.hop / sample_rate  # the nearest whole number of samples
         self.context_s = (n_fft / 2 / sample_rate, n_fft / 2 / sample_rate)
         self.scale = (floor_db, 0.0)

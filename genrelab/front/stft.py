@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from genrelab.front.base import Front, power_blocks, to_db
+from genrelab.front.base import Front, hop_samples, power_blocks, to_db
 
 
 class Stft(Front):
@@ -22,7 +22,7 @@ class Stft(Front):
         if rows % n_bins:
             raise ValueError(f"front.n_bins={n_bins} does not divide the {rows} rows of front.n_fft={n_fft}")
         self.n_bins, self.floor_db = n_bins, floor_db
-        self.hop, self.rows = round(hop_s * sample_rate), rows
+        self.hop, self.rows = hop_samples(hop_s, sample_rate), rows
         self.hop_s = self.hop / sample_rate  # the nearest whole number of samples
         self.context_s = (n_fft / 2 / sample_rate, n_fft / 2 / sample_rate)
         self.scale = (floor_db, 0.0)
