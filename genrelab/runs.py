@@ -52,14 +52,8 @@ def one(
     fold = "" if split.fold is None else f"-fold{split.fold}"
     name = run_name(config, split.kind) + fold
     marks = tags(config, kind="fold" if fold else "run", parent=parent)
-    marks |= {"data": prepared.name, "split": split.kind, "data_digest": prepared.digest, "split_digest": split.digest}
-    marks |= {"leak_audit": audit(prepared, split)} | ({"fold": split.fold} if fold else {})
-    run = tracker.begin(Path(config["store"]), prepared.name, name, marks, resume=resumed.id if resumed else None)
-    OPEN.append(run)
-    save_config(run, config)
-    if not resumed:
-        run.params(flat(compose.identity(config)))
-        run.dataset(manifest_rows(prepared.tracks), prepared.name, prepared.digest)
+    marks |= {"split": split.kind, "split_digest": split.digest} | ({"fold": split.fold} if fold else {})
+    run = begin(config, prepared, tracker, name, marks | {"leak_audit": audit(prepared, split)}, resumed)
     write_split(split, run.folder / "split.csv")
     say(
         f"run {name}{f' ({run.id[:8]})' if run.id else ''}: {len(prepared.tracks)} songs, {len(prepared.genres)} genres"
@@ -113,6 +107,20 @@ def one(
     return row
 
 
+def begin(
+    config: compose.Config, prepared: Any, tracker: Any, name: str, marks: dict[str, object], resumed: Any
+) -> Any:
+    """A run with its tags, config, parameters and data set; or the resumed one."""
+    marks |= {"data": prepared.name, "data_digest": prepared.digest}
+    run = tracker.begin(Path(config["store"]), prepared.name, name, marks, resume=resumed.id if resumed else None)
+    OPEN.append(run)
+    save_config(run, config)
+    if not resumed:
+        run.params(flat(compose.identity(config)))
+        run.dataset(manifest_rows(prepared.tracks), prepared.name, prepared.digest)
+    return run
+
+
 def folds(config: compose.Config, prepared: Any, splits: Sequence[Any], tracker: Any, resumed: Any) -> dict[str, Any]:
     """Trains a model a fold, each a child run; all songs count, each decided by the model that never saw it."""
     import pandas as pd
@@ -123,18 +131,13 @@ def folds(config: compose.Config, prepared: Any, splits: Sequence[Any], tracker:
     from genrelab.report.table import run_table
 
     name = run_name(config, "kfold")
-    marks = tags(config, kind="kfold") | {"data": prepared.name, "data_digest": prepared.digest, "split": "kfold"}
-    marks |= {"split_by": splits[0].kind, "split_digest": digest([s.digest for s in splits])}
+    marks = tags(config, kind="kfold") | {"split": "kfold", "split_by": splits[0].kind}
+    marks |= {"split_digest": digest([s.digest for s in splits])}
     marks |= {
         "leak_audit": audit(prepared, splits[0]),
         "config_hash": config_hash(config, config["trainer"]["precision"]),
     }
-    parent = tracker.begin(Path(config["store"]), prepared.name, name, marks, resume=resumed.id if resumed else None)
-    OPEN.append(parent)
-    save_config(parent, config)
-    if not resumed:
-        parent.params(flat(compose.identity(config)))
-        parent.dataset(manifest_rows(prepared.tracks), prepared.name, prepared.digest)
+    parent = begin(config, prepared, tracker, name, marks, resumed)
     known = {c.tags.get("fold"): c for c in track.children(Path(config["store"]), parent.id)} if resumed else {}
     rows = []
     for split in splits:

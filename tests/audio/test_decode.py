@@ -53,12 +53,12 @@ def reason(path: Path, **window: float) -> str:
     return caught.value.reason
 
 
-@pytest.mark.parametrize("suffix", FORMATS)
-@pytest.mark.parametrize("rate", [8000, 44100, 48000])
+@pytest.mark.parametrize(
+    ("suffix", "rate"),
+    [(s, r) for s in FORMATS for r in (8000, 44100, 48000) if (s, r) != ("opus", 44100)],  # Opus has no 44.1 kHz
+)
 @pytest.mark.parametrize("channels", [1, 2])
 def test_a_tone_keeps_its_pitch_level_and_length(tmp_path: Path, suffix: str, rate: int, channels: int) -> None:
-    if (suffix, rate) == ("opus", 44100):
-        pytest.skip("Opus knows 8, 12, 16, 24 and 48 kHz")
     wave = load(write(tmp_path / f"a.{suffix}", tone(rate, channels=channels), rate), 22050)
     assert wave.dtype == np.float32
     assert wave.ndim == 1
