@@ -50,8 +50,6 @@ class Pictures:
     n_frames: np.ndarray  # (n,)
     duration_s: np.ndarray  # (n,)
     keys: tuple[str, ...]
-    seconds_made: float = 0.0  # of sound that had to be decoded now
-    wall_s: float = 0.0  # how long that took
 
     def __getitem__(self, i: int) -> torch.Tensor:
         """Track i's picture (F, frames), float32."""
@@ -149,8 +147,6 @@ def pictures(
     progress: Progress,
 ) -> tuple[list[Track], Pictures, list[Unusable]]:
     """The usable tracks with their pictures, and the others with their reasons. Computes what is not stored yet."""
-    import time
-
     shelf = Shelf(store / "cache" / "pictures" / f"{name}-{front_digest(front, config, sample_rate)}", front.n_bins)
     files = Files(store / "cache" / "files.sqlite")
     heard = {i: h for i, t in enumerate(tracks) if (h := files.find(t))}
@@ -159,7 +155,6 @@ def pictures(
     def todo() -> list[int]:
         return [i for i in range(len(tracks)) if i not in heard or not (heard[i].reason or heard[i].key in places)]
 
-    started, seconds = time.perf_counter(), 0.0
     if todo():
         with shelf.writing() as append:
             places = shelf.places()  # another process may have written while we waited
@@ -170,18 +165,15 @@ def pictures(
             for n, (i, (stamp, found, picture)) in enumerate(results, 1):
                 heard[i] = found
                 said.append((tracks[i], stamp, found))
-                if picture is not None:
-                    seconds += found.duration_s
-                    if found.key not in places:  # the same sound may stand in a manifest twice
-                        batch.append((found.key, picture))
-                        places[found.key] = (-1, -1)
+                if picture is not None and found.key not in places:  # the same sound may stand in a manifest twice
+                    batch.append((found.key, picture))
+                    places[found.key] = (-1, -1)
                 progress(f"hearing songs ({name})", n, len(work))
                 if n % COMMIT_EVERY == 0 or n == len(work):
                     append(batch)
                     files.add(said)
                     batch, said = [], []
         places = shelf.places()
-    wall_s = time.perf_counter() - started
 
     usable, unusable = [], []
     for i, track in enumerate(tracks):
@@ -198,7 +190,7 @@ def pictures(
     where = np.array([places[k] for k in keys], dtype=np.int64).reshape(-1, 2)
     rows = shelf.rows() if usable else np.zeros((0, front.n_bins), np.float16)
     durations = np.array([heard[i].duration_s for i in usable])
-    made = Pictures(rows, where[:, 0], where[:, 1], durations, keys, seconds, wall_s)
+    made = Pictures(rows, where[:, 0], where[:, 1], durations, keys)
     return [tracks[i] for i in usable], made, unusable
 
 
