@@ -50,6 +50,7 @@ class Pictures:
     n_frames: np.ndarray  # (n,)
     duration_s: np.ndarray  # (n,)
     keys: tuple[str, ...]
+    seconds_made: float = 0.0  # of sound that had to be decoded now
 
     def __getitem__(self, i: int) -> torch.Tensor:
         """Track i's picture (F, frames), float32."""
@@ -150,7 +151,7 @@ def pictures(
     shelf = Shelf(store / "cache" / "pictures" / f"{name}-{front_digest(front, config, sample_rate)}", front.n_bins)
     files = Files(store / "cache" / "files.sqlite")
     heard = {i: h for i, t in enumerate(tracks) if (h := files.find(t))}
-    places = shelf.places()
+    places, seconds = shelf.places(), 0.0
 
     def todo() -> list[int]:
         return [i for i in range(len(tracks)) if i not in heard or not (heard[i].reason or heard[i].key in places)]
@@ -165,6 +166,7 @@ def pictures(
             for n, (i, (stamp, found, picture)) in enumerate(results, 1):
                 heard[i] = found
                 said.append((tracks[i], stamp, found))
+                seconds += found.duration_s if picture is not None else 0.0
                 if picture is not None and found.key not in places:  # the same sound may stand in a manifest twice
                     batch.append((found.key, picture))
                     places[found.key] = (-1, -1)
@@ -190,7 +192,7 @@ def pictures(
     where = np.array([places[k] for k in keys], dtype=np.int64).reshape(-1, 2)
     rows = shelf.rows() if usable else np.zeros((0, front.n_bins), np.float16)
     durations = np.array([heard[i].duration_s for i in usable])
-    made = Pictures(rows, where[:, 0], where[:, 1], durations, keys)
+    made = Pictures(rows, where[:, 0], where[:, 1], durations, keys, seconds)
     return [tracks[i] for i in usable], made, unusable
 
 
