@@ -23,8 +23,9 @@ class Seed(Net):
         blocks: list[nn.Module] = []
         c_in = 1
         for c_out in (64, 128, 256, 512):
-            # "same" padding of an even kernel: one row and column at the end
-            blocks += [nn.ZeroPad2d((0, 1, 0, 1)), nn.Conv2d(c_in, c_out, 2), nn.ELU(inplace=True), nn.MaxPool2d(2)]
+            # "same" padding of an even kernel: one row and column at the end. ELU rises, so after the maximum it gives
+            # what it gave before it, at a quarter of the work
+            blocks += [nn.ZeroPad2d((0, 1, 0, 1)), nn.Conv2d(c_in, c_out, 2), nn.MaxPool2d(2), nn.ELU(inplace=True)]
             c_in = c_out
         self.body = nn.Sequential(*blocks)
         for layer in self.body:
