@@ -14,8 +14,9 @@ from typing import Any
 
 from hydra.experimental.callback import Callback
 
+from genrelab.types import CHOSEN_BY
+
 PARENT, RESUME, FOLDER = "GENRELAB_PARENT", "GENRELAB_RESUME_SWEEP", "GENRELAB_SWEEP_DIR"
-CHOSEN_BY = "val/song/balanced_accuracy"
 BEGUN: dict[str, Any] = {}  # of this process's sweep: parent (its run), n_boot, seed
 
 

@@ -16,7 +16,7 @@ from urllib.parse import unquote, urlparse
 
 from filelock import FileLock
 
-from genrelab.types import UserError
+from genrelab.types import CHOSEN_BY, UserError
 
 MODELS = ("run", "fold")  # the kinds of run that hold one trained model
 WHOLE = ("run", "kfold")  # the kinds that are an experiment of their own
@@ -234,8 +234,7 @@ def find(store: Path, word: str, data: str | None = None) -> Record:
             raise UserError(f"no finished run in the store {store}: train one first (python -m genrelab)")
         return whole[0]
     if word == "best":
-        key = "val/song/balanced_accuracy"
-        scored = [r for r in whole if key in r.metrics]
+        scored = [r for r in whole if CHOSEN_BY in r.metrics]
         digests = {r.tags.get("data_digest", ""): r.experiment for r in scored}
         if len(digests) > 1:
             names = ", ".join(sorted(set(digests.values())))
@@ -244,7 +243,7 @@ def find(store: Path, word: str, data: str | None = None) -> Record:
             )
         if not scored:
             raise UserError(f"best: no finished run in the store {store}")
-        return max(scored, key=lambda r: r.metrics[key])
+        return max(scored, key=lambda r: r.metrics[CHOSEN_BY])
     exact = [r for r in runs if r.id == word] or [r for r in runs if len(word) >= 4 and r.id.startswith(word)]
     exact = exact or [r for r in runs if r.name == word and r.status == "FINISHED"]
     if not exact:

@@ -10,7 +10,7 @@ import typer
 
 from genrelab import paths
 from genrelab.report.console import BAR, say, show
-from genrelab.types import Decision, UserError
+from genrelab.types import CHOSEN_BY, Decision, UserError
 
 if TYPE_CHECKING:
     from genrelab.track import Record
@@ -59,7 +59,7 @@ def chosen_run(store: Path, word: str | None) -> Record:
         folds = [c for c in track.children(store, record.id) if c.status == "FINISHED"]
         if not folds:
             raise UserError(f"{record.name} has no finished fold")
-        record = max(folds, key=lambda r: r.metrics.get("val/song/balanced_accuracy", 0.0))
+        record = max(folds, key=lambda r: r.metrics.get(CHOSEN_BY, 0.0))
     if record.kind not in track.MODELS or record.status != "FINISHED":
         raise UserError(
             f"{record.name} ({record.id[:8]}) is {record.status} and holds no finished model; name another with --run"
@@ -124,7 +124,7 @@ def _table(said: list[dict[str, Any]]) -> Any:
     from rich import box
     from rich.table import Table
 
-    from genrelab.report.table import _texts
+    from genrelab.report.table import texts
 
     table = Table(box=box.SIMPLE_HEAD)
     table.add_column("song", overflow="fold")
@@ -133,5 +133,5 @@ def _table(said: list[dict[str, Any]]) -> Any:
     for s in said:
         ranked = [f"{g['genre']} {100 * g['probability']:.0f} %" for g in s["genres"][:3]]
         first = s["error"] or (f"no tag ({s['no_tag']})" if s["no_tag"] else ranked[0])
-        table.add_row(*_texts(Path(s["path"]).name, first, ", ".join(ranked[1:])))
+        table.add_row(*texts(Path(s["path"]).name, first, ", ".join(ranked[1:])))
     return table

@@ -8,6 +8,8 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from genrelab.types import CHOSEN_BY
+
 if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions, RenderableType
     from rich.table import Table
@@ -29,7 +31,6 @@ COSTS = (
 MAX_UNUSABLE = 30
 GAP = 2  # blanks between columns
 MIN_NAME = 8  # a folded name keeps at least as many characters a line
-CHOSEN_BY = "val/song/balanced_accuracy"
 
 
 def run_table(
@@ -65,7 +66,7 @@ def run_table(
         parts += ["", _Numbers("", [label for label, _ in COSTS], [spent], named=False)]
     if notes:
         parts.append("")
-    return Group(*parts, *_texts(*notes))
+    return Group(*parts, *texts(*notes))
 
 
 def sweep_table(
@@ -88,11 +89,11 @@ def unusable_table(unusable: Sequence[Unusable]) -> RenderableType:
     table.add_column("reason", overflow="fold", ratio=2)
     table.add_column("detail", overflow="fold", ratio=3)
     for one in unusable[:MAX_UNUSABLE]:
-        table.add_row(*_texts(str(one.track.path), one.reason, one.detail or NONE))
+        table.add_row(*texts(str(one.track.path), one.reason, one.detail or NONE))
     lines = [f"... and {len(unusable) - MAX_UNUSABLE} more"] if len(unusable) > MAX_UNUSABLE else []
     counts = Counter(one.reason for one in unusable).most_common()
     lines.append("by reason: " + (", ".join(f"{reason} {n}" for reason, n in counts) or "none"))
-    return Group(table, *_texts(*lines))
+    return Group(table, *texts(*lines))
 
 
 def sentence(name: str, other: str, d: Difference) -> str:
@@ -150,7 +151,7 @@ class _Sweep:
                 fold: Any = "fold"  # a name that is too long is folded, not cut
                 table.add_column(heading, width=width, overflow=fold, justify="right" if right else "left")
             for row in cells:
-                table.add_row(*_texts(*row[: len(headings)]))
+                table.add_row(*texts(*row[: len(headings)]))
             yield table
         if self.failed:
             yield self._failures(widths[0], widths[1], options.max_width, terminal=console.is_terminal)
@@ -171,7 +172,7 @@ class _Sweep:
         table.add_column(width=rest, no_wrap=terminal, overflow="ellipsis" if terminal else "fold")
         for row in self.failed:
             reason = " ".join(str(row.get("reason") or "no reason given").split())
-            name, run_id = _texts(str(row["name"]), _short(row))
+            name, run_id = texts(str(row["name"]), _short(row))
             table.add_row(name, run_id, Text(f"{row['status']}: {reason}", style="red"))
         return table
 
@@ -204,7 +205,7 @@ def _missing(value: float | None) -> bool:
     return value is None or math.isnan(value)
 
 
-def _texts(*cells: str) -> list[Text]:
+def texts(*cells: str) -> list[Text]:
     """Plain text: a path or a name may hold what rich would read as its markup."""
     from rich.text import Text
 
@@ -237,7 +238,7 @@ class _Numbers:
         for i, (heading, width) in enumerate(zip(self.headings, widths, strict=True)):
             table.add_column(heading, justify="left" if self.named and i == 0 else "right", width=width)
         for row in self.rows:
-            table.add_row(*_texts(*row))
+            table.add_row(*texts(*row))
         yield table
 
 
