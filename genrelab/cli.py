@@ -21,6 +21,8 @@ python -m genrelab VERB --help                          the verbs below
 def verbs() -> dict[str, str]:
     """Verb -> the module that serves it and a line of help."""
     return {
+        "bench": "time genrelab's parts beside their peers on this machine",
+        "look": "draw a song as every front-end sees it: a page and pictures",
         "tag": "rank the genres of your own songs by a finished run",
         "ui": "open MLflow's pages on the store",
     }
@@ -66,7 +68,8 @@ def verb(name: str, words: Sequence[str]) -> int:
     words = [w for w in words if not w.startswith("store=")]
     app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
     try:
-        app.command(name)(importlib.import_module(f"genrelab.commands.{name}").run)
+        module = importlib.import_module(f"genrelab.commands.{name}")
+        app.command(name, context_settings=getattr(module, "SETTINGS", None))(module.run)
         code = app(list(words), prog_name=f"python -m genrelab {name}", standalone_mode=False)
         return int(code or 0)
     except UserError as error:

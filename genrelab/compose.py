@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from omegaconf import MISSING, OmegaConf
 
-from genrelab.types import Track, Unusable, UserError, digest
+from genrelab import paths, words
+from genrelab.types import Beats, Track, Unusable, UserError, digest
 
 if TYPE_CHECKING:
     import torch
@@ -61,6 +62,38 @@ def register() -> None:
     OmegaConf.register_new_resolver(
         "first", lambda *values: next((v for v in values if v is not None), None), replace=True
     )
+
+
+def composed(argv: Sequence[str]) -> Config:
+    """The config that training with these words would run by. Raises UserError for words that do not compose."""
+    from hydra import compose, initialize_config_dir
+    from hydra.errors import HydraException
+    from omegaconf.errors import OmegaConfBaseException
+
+    register()
+    given = words.quoted(argv)
+    words.readable(given)
+    try:
+        with initialize_config_dir(str(paths.conf_dir()), version_base="1.3"):
+            made = compose("config", list(given), return_hydra_config=True)
+        runtime = made.hydra
+        own = OmegaConf.masked_copy(made, [str(k) for k in made if k != "hydra"])
+        config = plain(own, runtime.runtime.choices, runtime.overrides.task)
+    except (HydraException, OmegaConfBaseException) as error:
+        raise words.complaint(error, argv) from error
+    words.fitting(config["overrides"], config)
+    return config
+
+
+def plain(made: Any, choices: Mapping[str, str], overrides: Sequence[str]) -> Config:
+    """Hydra's config resolved, its paths absolute, with the choices and the words that led to it."""
+    config: Config = OmegaConf.to_container(made, resolve=True)  # type: ignore[assignment]
+    config["store"] = str(paths.store_dir(config["store"]))
+    if config["data"].get("path"):
+        config["data"]["path"] = str(Path(config["data"]["path"]).expanduser().absolute())
+    config["choices"] = {k: v for k, v in choices.items() if not k.startswith("hydra") and v is not None}
+    config["overrides"] = [w for w in overrides if not w.startswith("store=")]
+    return config
 
 
 def instantiate(config: Any, **more: Any) -> Any:
@@ -123,14 +156,16 @@ class Prepared:
     spans: list[torch.Tensor]  # (S, 2) of each song
     front: Front
     slicer: Slicer
+    n_off_beat: int  # songs that had to be cut in fixed windows although the slicer follows beats
     digest: str
 
 
-def prepare(config: Config, choices: Mapping[str, str], progress: Progress) -> Prepared:
+def prepare(config: Config, progress: Progress) -> Prepared:
     """Tracks of the source, their pictures and their slices."""
     import numpy as np
 
     from genrelab import store
+    from genrelab.data.grids import grids
     from genrelab.data.manifest import manifest_rows
 
     root = Path(config["store"])
@@ -141,7 +176,6 @@ def prepare(config: Config, choices: Mapping[str, str], progress: Progress) -> P
         found,
         front,
         config["front"],
-        name=choices["front"],
         sample_rate=config["sample_rate"],
         min_s=slicer.min_s,
         store=root,
@@ -157,13 +191,19 @@ def prepare(config: Config, choices: Mapping[str, str], progress: Progress) -> P
     if len(genres) < 2:
         raise UserError(f"data={source.name} has one genre ({genres[0]}): to tell genres apart takes at least 2")
     truth = np.array([genres.index(t.genres[0]) for t in tracks], dtype=np.int64)
-    spans = [slicer.spans(float(d), None) for d in pictures.duration_s]
+    lengths_s = [float(d) for d in pictures.duration_s]
+    beats: list[Beats | None] = [None] * len(tracks)
+    if slicer.needs_beats:
+        options = {"sample_rate": config["sample_rate"], "store": root, "progress": progress}
+        beats = grids(tracks, pictures.keys, lengths_s, source.beats, **options)
+    spans = [slicer.spans(d, b) for d, b in zip(lengths_s, beats, strict=True)]
+    n_off = sum(not slicer.follows(b, d) for b, d in zip(beats, lengths_s, strict=True)) if slicer.needs_beats else 0
     rows = manifest_rows(tracks)
     said = sorted(
         ({k: v for k, v in row.items() if k not in ("path", "beats")} | {"key": key}).items()
         for row, key in zip(rows, pictures.keys, strict=True)
     )
-    return Prepared(source.name, tracks, unusable, genres, truth, pictures, spans, front, slicer, digest(said))
+    return Prepared(source.name, tracks, unusable, genres, truth, pictures, spans, front, slicer, n_off, digest(said))
 
 
 def limited(tracks: list[Track], limit: int | None) -> list[Track]:

@@ -82,7 +82,7 @@ def fit(
             split,
             side,
             prepared.slicer,
-            prepared.front.hop_s,
+            prepared.front,
             config["seed"],
         )
         for side in ("train", "val", "test")
@@ -94,11 +94,15 @@ def fit(
     loaders = {side: loader(data, **epoch) for side, data in sides.items()}
 
     model = build(config, prepared.genres, prepared.front, prepared.slicer)
-    model.norm.fit(batch["x"] for batch in loader_of_all(sides["train"], options["batch_songs"]))
     model.net.to(memory_format=torch.channels_last)  # what convolutions on a processor are fastest with
     first = next(iter(loaders["train"]))
-    with torch.no_grad(), torch.random.fork_rng():  # statistics that a net takes of the first batch, in full precision
-        model.train()(first["x"], first["n_slices"])
+    with torch.no_grad(), torch.random.fork_rng():  # statistics of the first batch, in full precision
+        model.train()
+        if prepared.front.learned:  # its pictures will change: where they begin is enough
+            model.norm.fit([model.picture(first["x"], first["places"])])
+        else:
+            model.norm.fit(batch["x"] for batch in loader_of_all(sides["train"], options["batch_songs"]))
+        model(first["x"], first["n_slices"], first.get("places"))
     precision = options["precision"]
     if precision == "auto":
         precision = measured_precision(config, model, first)
@@ -201,7 +205,7 @@ def loader_of_all(data: SongSlices, batch_songs: int) -> Any:
     """All slices of a side, cut where validation cuts them."""
     for begin in range(0, len(data), batch_songs):
         songs = [int(i) for i in data.songs[begin : begin + batch_songs]]
-        yield {"x": data.read(songs, [data.spans[i][data.chosen[i]] for i in songs])}
+        yield data.read(songs, [data.spans[i][data.chosen[i]] for i in songs])
 
 
 def measured_precision(config: Config, model: SongClassifier, batch: Any) -> str:
@@ -209,21 +213,23 @@ def measured_precision(config: Config, model: SongClassifier, batch: Any) -> str
     from pathlib import Path
 
     def step() -> None:
-        scores = model(batch["x"], batch["n_slices"])
+        scores = model(batch["x"], batch["n_slices"], batch.get("places"))
         (scores.song.float().mean() + scores.slice.float().mean()).backward()
 
     sizes = [len(batch["n_slices"]), *batch["x"].shape]
-    net = f"{config['net']['_target_']} {digest(config['net'], config['agg'], sizes)}"
+    learned = config["front"] if model.front.learned else ""
+    net = f"{config['net']['_target_']} {digest(config['net'], config['agg'], learned, sizes)}"
     return speed.precision(Path(config["store"]), net, step, model)
 
 
 def mflop_per_slice(model: SongClassifier) -> float:
-    """Floating-point operations of the net and its head for one slice, forward, in millions (a multiply-add is two)."""
+    """Floating-point operations for one slice, forward, in millions (a multiply-add is two, transforms do not count):
+    of the net and its head, and of a learned front-end."""
     from torch.utils.flop_counter import FlopCounterMode
 
-    x = torch.zeros(1, model.front.n_bins, model.slicer.n_frames)
+    x = torch.zeros(1, *model.slice_shape)
     with FlopCounterMode(display=False) as counter, torch.no_grad():
-        model.slice_head(model.net(x))
+        model.slice_head(model.net(model.picture(x)))
     return counter.get_total_flops() / 1e6
 
 

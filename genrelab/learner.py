@@ -61,7 +61,7 @@ class Learner(pl.LightningModule):
         self._loss: dict[str, list[tuple[float, int]]] = {"train": [], "val": [], "test": []}
 
     def _step(self, batch: Batch, side: str) -> Tensor:
-        scores = self.model(batch["x"], batch["n_slices"])
+        scores = self.model(batch["x"], batch["n_slices"], batch.get("places"))
         loss = self.task.loss(scores, batch["truth"], self.model.agg.trained)
         said = (
             batch["index"],

@@ -21,7 +21,7 @@ def train(config: compose.Config, tracker: Any, resumed: Any = None) -> dict[str
     """One run on one split, or a k-fold run with a child for every fold; returns its row."""
     from genrelab.report.table import unusable_table
 
-    prepared = compose.prepare(config, config["choices"], BAR)
+    prepared = compose.prepare(config, BAR)
     if prepared.unusable:
         show(unusable_table(prepared.unusable))
     splits = compose.splits(config, prepared)
@@ -46,7 +46,9 @@ def one(
     from genrelab.data.split_given import write_split
     from genrelab.evaluate.metrics import confusion, majority
     from genrelab.fit import fit
+    from genrelab.front.base import Learned
     from genrelab.report import artifacts, pictures, style
+    from genrelab.report.filters import filters_picture
     from genrelab.report.table import run_table
 
     fold = "" if split.fold is None else f"-fold{split.fold}"
@@ -73,6 +75,8 @@ def one(
     figures = fitted.figures | bounds
     said = {f"baseline/majority/{k}": v for k, v in baseline.items()} | {"songs/unusable": len(prepared.unusable)}
     said |= {f"songs/{side}": len(data) for side, data in fitted.sides.items()}
+    if prepared.slicer.needs_beats:
+        said["songs/off_beat"] = prepared.n_off_beat
     run.metrics(figures | fitted.cost | said, step=len(fitted.history))
 
     folder = run.folder / "pictures"
@@ -86,14 +90,22 @@ def one(
     drawing = pictures.slices_picture(seen, prepared.front.bin_hz, lengths, titles, prepared.front.unit)
     style.save(drawing, folder / "slices.png")
 
+    fresh, learned = compose.build(config, prepared.genres).front, fitted.model.front
+    if isinstance(fresh, Learned) and isinstance(learned, Learned):
+        drawing = filters_picture(*learned.filters(), f"{name}: filters", fresh.filters())
+        style.save(drawing, folder / "filters.png")
+
     row = sweep.row(name, run.id, run.folder, figures | fitted.cost, config["overrides"])
     run.finish()
     OPEN.remove(run)
     if os.environ.get(sweep.FOLDER) and not quiet:
         said_of = 100 * figures["test/song/balanced_accuracy"]
         say(f"{name}: balanced accuracy per song {said_of:.1f} %")
+        for line in described(config, prepared):
+            say(f"  {line}")
     elif not quiet:
-        notes = ["groups in the test set: " + ", ".join(f"{g} {n}" for g, n in groups.items())]
+        notes = described(config, prepared)
+        notes += ["groups in the test set: " + ", ".join(f"{g} {n}" for g, n in groups.items())]
         if not reliable:
             notes.append(
                 "unreliable: a genre has fewer than 5 groups in the test set; split=kfold pools every song out of fold"
@@ -105,6 +117,18 @@ def one(
             notes.append(f"{len(prepared.unusable)} tracks could not be used and were left out")
         show(run_table(title(name, prepared.name, run), figures, baseline, fitted.cost, notes))
     return row
+
+
+def described(config: compose.Config, prepared: Any) -> list[str]:
+    """What the run's pictures are, and how many songs were cut at their beats."""
+    from genrelab.front.resolution import sentence
+
+    choices = config["choices"]
+    lines = [f"front={choices['front']}: {sentence(prepared.front)}"]
+    if prepared.slicer.needs_beats:
+        n, n_off = len(prepared.tracks), prepared.n_off_beat
+        lines.append(f"slice={choices['slice']}: {n - n_off} of {n} songs cut at their beats, {n_off} in fixed windows")
+    return lines
 
 
 def begin(
@@ -173,7 +197,7 @@ def folds(config: compose.Config, prepared: Any, splits: Sequence[Any], tracker:
     style.save(drawing, parent.folder / "pictures" / "confusion.png")
     parent.finish()
     OPEN.remove(parent)
-    notes = [f"pooled out of fold: {len(pooled.truth)} songs, {len(rows)} folds"]
+    notes = [*described(config, prepared), f"pooled out of fold: {len(pooled.truth)} songs, {len(rows)} folds"]
     notes.append("groups: " + ", ".join(f"{g} {n}" for g, n in groups.items()))
     if not reliable:
         notes.append("unreliable: a genre has fewer than 5 groups")
@@ -215,7 +239,9 @@ def run_name(config: compose.Config, split: str) -> str:
     choices = config["choices"]
     parts = [choices["front"], choices["agg"], split, f"s{config['seed']}"]
     unusual = [
-        choices[k] for k, usual in (("slice", "fixed"), ("net", "cnn"), ("norm", "train")) if choices[k] != usual
+        choices[k]
+        for k, usual in (("slice", "fixed"), ("net", "cnn"), ("norm", "train"))
+        if choices[k] not in (usual, choices["front"])  # front=bars says slice=bars
     ]
     return "-".join([parts[0], *unusual, *parts[1:]])
 
@@ -264,7 +290,9 @@ def examples(fitted: Any, prepared: Any) -> tuple[Any, list[str]]:
 
     chosen = _first_of_each(fitted, prepared)
     data = fitted.sides["test"]
-    x = torch.cat([data.read([i], [prepared.spans[i][data.chosen[i][:1]]]) for i in chosen])
+    read = [data.read([i], [prepared.spans[i][data.chosen[i][:1]]]) for i in chosen]
+    with torch.no_grad():
+        x = torch.cat([fitted.model.picture(r["x"], r.get("places")) for r in read])
     return x.numpy(), [f"{prepared.genres[prepared.truth[i]]}: {prepared.tracks[i].id}" for i in chosen]
 
 

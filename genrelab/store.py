@@ -4,6 +4,7 @@
     cache/pictures/mel-1f2e3d4c5b6a/       one front-end with one configuration
         pictures.f16                       all frames of all songs, one after another: (rows, F), float16
         index.sqlite                       which rows are whose
+    cache/pictures/wave-6a5b4c3d2e1f/      what learned front-ends hear: samples instead of frames, (rows, 1), int16
 
 A picture's rows are written and flushed before the index names them, so a killed writer leaves nothing that is read.
 """
@@ -24,7 +25,7 @@ import torch
 from filelock import FileLock
 
 from genrelab.audio import decode
-from genrelab.front.base import Front
+from genrelab.front.base import FULL_SCALE, Front, samples
 from genrelab.types import Track, Unusable, digest
 
 Progress = Callable[[str, int, int], None]  # what, done, of how many
@@ -45,7 +46,7 @@ class Heard:
 class Pictures:
     """The stored pictures of some tracks, in the tracks' order."""
 
-    rows: np.ndarray  # (all rows of the file, F) float16, memory-mapped
+    rows: np.ndarray  # (all rows of the file, F) float16, memory-mapped; of waves (all samples, 1) int16
     first: np.ndarray  # (n,) each track's first row
     n_frames: np.ndarray  # (n,)
     duration_s: np.ndarray  # (n,)
@@ -53,8 +54,13 @@ class Pictures:
     seconds_made: float = 0.0  # of sound that had to be decoded now
 
     def __getitem__(self, i: int) -> torch.Tensor:
-        """Track i's picture (F, frames), float32."""
-        return torch.from_numpy(self.rows[self.first[i] : self.first[i] + self.n_frames[i]].astype(np.float32)).T
+        """Track i's picture (F, frames), float32; of waves its samples (1, samples), full scale 1."""
+        own = self.stored(i).astype(np.float32).T
+        return torch.from_numpy(own / FULL_SCALE if self.rows.dtype == np.int16 else own)
+
+    def stored(self, i: int) -> np.ndarray:
+        """Track i's rows as they are stored, not copied."""
+        return self.rows[self.first[i] : self.first[i] + self.n_frames[i]]
 
 
 class Files:
@@ -92,9 +98,10 @@ class Files:
 class Shelf:
     """The pictures of one front-end: one growing file and its index."""
 
-    def __init__(self, folder: Path, n_bins: int) -> None:
+    def __init__(self, folder: Path, n_bins: int, dtype: type[np.generic]) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        self.folder, self.n_bins, self.data = folder, n_bins, folder / "pictures.f16"
+        self.folder, self.n_bins, self.dtype = folder, n_bins, dtype
+        self.data = folder / ("samples.i16" if dtype is np.int16 else "pictures.f16")
         self.db = sqlite3.connect(folder / "index.sqlite", timeout=60)
         self.db.execute("create table if not exists pictures (key text primary key, first integer, n_frames integer)")
 
@@ -116,7 +123,7 @@ class Shelf:
                     file.seek(end * row_bytes)
                     index = []
                     for key, picture in pictures:
-                        file.write(np.ascontiguousarray(picture, dtype=np.float16).tobytes())
+                        file.write(np.ascontiguousarray(picture, dtype=self.dtype).tobytes())
                         index.append((key, end, len(picture)))
                         end += len(picture)
                     file.flush()
@@ -129,7 +136,7 @@ class Shelf:
     def rows(self) -> np.ndarray:
         """All whole rows (n, F), memory-mapped, read only; a writer may be in the middle of the next."""
         n = self.data.stat().st_size // (2 * self.n_bins)
-        return np.memmap(self.data, np.float16, "r", shape=(n, self.n_bins))
+        return np.memmap(self.data, self.dtype, "r", shape=(n, self.n_bins))
 
 
 def front_digest(front: Front, config: Mapping[str, Any], sample_rate: int) -> str:
@@ -141,14 +148,21 @@ def pictures(
     front: Front,
     config: Mapping[str, Any],
     *,
-    name: str,
     sample_rate: int,
     min_s: float,
     store: Path,
     progress: Progress,
 ) -> tuple[list[Track], Pictures, list[Unusable]]:
-    """The usable tracks with their pictures, and the others with their reasons. Computes what is not stored yet."""
-    shelf = Shelf(store / "cache" / "pictures" / f"{name}-{front_digest(front, config, sample_rate)}", front.n_bins)
+    """The usable tracks with their pictures, and the others with their reasons. Computes what is not stored yet.
+
+    A learned front-end's pictures change with every step: what is stored for it is the wave.
+    """
+    if front.learned:
+        name, what = "wave", digest(sample_rate, decode.DECODER, FULL_SCALE)
+    else:
+        name, what = type(front).__name__.lower(), front_digest(front, config, sample_rate)
+    n_bins, dtype = (1, np.int16) if front.learned else (front.n_bins, np.float16)
+    shelf = Shelf(store / "cache" / "pictures" / f"{name}-{what}", n_bins, dtype)
     files = Files(store / "cache" / "files.sqlite")
     heard = {i: h for i, t in enumerate(tracks) if (h := files.find(t))}
     places, seconds = shelf.places(), 0.0
@@ -162,7 +176,7 @@ def pictures(
             work = todo()
             batch: list[tuple[str, np.ndarray]] = []
             said: list[tuple[Track, tuple[int, int], Heard]] = []
-            results = _each(work, lambda i: (_stamp(tracks[i].path), *_hear(tracks[i], front, sample_rate)))
+            results = each(work, lambda i: (_stamp(tracks[i].path), *_hear(tracks[i], front, sample_rate)))
             for n, (i, (stamp, found, picture)) in enumerate(results, 1):
                 heard[i] = found
                 said.append((tracks[i], stamp, found))
@@ -190,20 +204,23 @@ def pictures(
             usable.append(i)
     keys = tuple(heard[i].key for i in usable)
     where = np.array([places[k] for k in keys], dtype=np.int64).reshape(-1, 2)
-    rows = shelf.rows() if usable else np.zeros((0, front.n_bins), np.float16)
+    rows = shelf.rows() if usable else np.zeros((0, n_bins), dtype)
     durations = np.array([heard[i].duration_s for i in usable])
     made = Pictures(rows, where[:, 0], where[:, 1], durations, keys, seconds)
     return [tracks[i] for i in usable], made, unusable
 
 
 def _hear(track: Track, front: Front, sample_rate: int) -> tuple[Heard, np.ndarray | None]:
-    """Decodes a track and draws its picture (frames, F); no picture where the track cannot be used."""
+    """Decodes a track and draws its picture (frames, F), or its samples (n, 1) where the front-end is learned; none
+    where the track cannot be used."""
     try:
         wave = decode.inspect(track.path, sample_rate, track.start_s, track.duration_s)
         key = digest(decode.file_digest(track.path), track.start_s, track.duration_s)
     except decode.AudioError as error:
         return Heard("", 0.0, error.reason, error.detail), None
     duration_s = len(wave) / sample_rate
+    if front.learned:
+        return Heard(key, duration_s), samples(wave)[:, None]
     try:
         with torch.no_grad():
             picture = front(torch.from_numpy(wave)[None])[0]
@@ -212,7 +229,7 @@ def _hear(track: Track, front: Front, sample_rate: int) -> tuple[Heard, np.ndarr
     return Heard(key, duration_s), picture.T.half().numpy()
 
 
-def _each(items: Sequence[int], work: Callable[[int], Any]) -> Iterator[tuple[int, Any]]:
+def each(items: Sequence[int], work: Callable[[int], Any]) -> Iterator[tuple[int, Any]]:
     """(item, result) in order, over as many threads as cores: decoding and transforms let go of the interpreter."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)

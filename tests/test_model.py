@@ -79,10 +79,10 @@ def test_slices_of_a_wave_are_cuts_of_its_stored_picture(tmp_path: Path, hop_s: 
     model, wave = made(hop_s=hop_s), noise(1, 3 * SAMPLE_RATE + 777)[0]
     path = tmp_path / "song.wav"
     soundfile.write(path, wave.numpy(), SAMPLE_RATE, subtype="FLOAT")
-    options = {"name": "stft", "sample_rate": SAMPLE_RATE, "min_s": model.slicer.min_s, "store": tmp_path}
+    options = {"sample_rate": SAMPLE_RATE, "min_s": model.slicer.min_s, "store": tmp_path}
     tracks = [Track("song", path, ("noise",))]
     _, stored, _ = store.pictures(tracks, model.front, config("front/stft", **SMALL), progress=print, **options)
-    x, spans = model.slices(wave, SAMPLE_RATE)
+    x, _, spans = model.slices(wave, SAMPLE_RATE)
     assert len(x) == len(spans) == 1 + int((3 + 777 / SAMPLE_RATE - 0.64) / hop_s)
     assert torch.equal(x, cut(stored[0], spans, model.front.hop_s, 32))
     if hop_s == 0.64:
@@ -90,7 +90,7 @@ def test_slices_of_a_wave_are_cuts_of_its_stored_picture(tmp_path: Path, hop_s: 
 
 
 def test_a_song_without_a_slice() -> None:
-    x, spans = made().slices(noise(1, SAMPLE_RATE // 2)[0], SAMPLE_RATE)
+    x, _, spans = made().slices(noise(1, SAMPLE_RATE // 2)[0], SAMPLE_RATE)
     assert x.shape == (0, 32, 32)
     assert spans.shape == (0, 2)
 

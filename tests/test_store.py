@@ -54,7 +54,6 @@ def pictures(
         tracks,
         part("front/stft", **options),
         config("front/stft", **options),
-        name="stft",
         sample_rate=SAMPLE_RATE,
         min_s=min_s,
         store=folder,
@@ -246,7 +245,7 @@ def test_killed_between_the_data_and_its_index(tmp_path: Path, monkeypatch: pyte
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr(os, "fsync", killed)
         pictures(tracks[::-1], tmp_path)
-    assert len(store.Shelf(shelf(tmp_path), 16).places()) == 1
+    assert len(store.Shelf(shelf(tmp_path), 16, np.float16).places()) == 1
     _, made, _ = pictures(tracks, tmp_path)
     check(tracks, made)
 

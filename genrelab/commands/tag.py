@@ -91,6 +91,7 @@ def _ask(path: Path, model: Any, task: Any, config: dict[str, Any]) -> dict[str,
     import torch
 
     from genrelab.audio import decode
+    from genrelab.audio.beats import estimate
 
     answer: dict[str, Any] = {
         "path": str(path),
@@ -111,9 +112,10 @@ def _ask(path: Path, model: Any, task: Any, config: dict[str, Any]) -> dict[str,
         return answer | {
             "error": f"shorter than a slice: {len(wave) / config['sample_rate']:.2f} s of {model.slicer.min_s:g} s"
         }
-    x, _ = model.slices(torch.from_numpy(wave), config["sample_rate"])
+    beats = estimate(wave, config["sample_rate"]) if model.slicer.needs_beats else None
+    x, places, _ = model.slices(torch.from_numpy(wave), config["sample_rate"], beats)
     with torch.no_grad():
-        scores = model(x, torch.tensor([len(x)]))
+        scores = model(x, torch.tensor([len(x)]), places)
     decision = task.decide(task.probabilities(scores.song)[0].tolist(), model.genres)
     ranked = [{"genre": g, "probability": round(p, 4)} for g, p in decision.genres]
     return answer | {"label": decision.label, "no_tag": decision.no_tag, "genres": ranked, "n_slices": len(x)}

@@ -72,17 +72,9 @@ def launch(argv: Sequence[str]) -> int:
 def job(cfg: Any) -> dict[str, Any]:
     """One run; its outcome is returned and written, never raised, so that a sweep goes on."""
     from hydra.core.hydra_config import HydraConfig
-    from omegaconf import OmegaConf
 
     runtime = HydraConfig.get()
-    config: compose.Config = OmegaConf.to_container(cfg, resolve=True)  # type: ignore[assignment]
-    config["store"] = str(paths.store_dir(config["store"]))
-    if config["data"].get("path"):
-        config["data"]["path"] = str(Path(config["data"]["path"]).expanduser().absolute())
-    config["choices"] = {
-        k: v for k, v in runtime.runtime.choices.items() if not k.startswith("hydra") and v is not None
-    }
-    config["overrides"] = [w for w in runtime.overrides.task if not w.startswith("store=")]
+    config = compose.plain(cfg, runtime.runtime.choices, runtime.overrides.task)
     folder = Path(runtime.runtime.output_dir)
     return attempt(config, folder)
 

@@ -11,10 +11,12 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from genrelab.data.split import Split
+from genrelab.front.base import FULL_SCALE, Front, Learned
 from genrelab.slice.base import Slicer, cut, on_grid
+from genrelab.slice.wave import cut_waves
 from genrelab.store import Pictures
 
-Batch = dict[str, Tensor]  # x (N, F, T) float32; n_slices, truth, index (B,)
+Batch = dict[str, Any]  # what `SongSlices.read` says of N slices; n_slices, truth, index (B,)
 
 
 class SongSlices(Dataset[Batch]):
@@ -32,11 +34,11 @@ class SongSlices(Dataset[Batch]):
         split: Split,
         side: str,
         slicer: Slicer,
-        hop_s: float,
+        front: Front,
         seed: int,
     ) -> None:
         self.pictures, self.spans, self.truth = pictures, spans, truth
-        self.slicer, self.hop_s, self.seed, self.epoch = slicer, hop_s, seed, 0
+        self.slicer, self.front, self.seed, self.epoch = slicer, front, seed, 0
         self.training = side == "train"
         self.chosen = {i: split.slices(i, len(s), side) for i, s in enumerate(spans)}
         self.songs = np.array([i for i, c in self.chosen.items() if len(c)], dtype=np.int64)
@@ -52,11 +54,8 @@ class SongSlices(Dataset[Batch]):
     def __getitems__(self, positions: Sequence[int]) -> Batch:
         songs = [int(self.songs[p]) for p in positions]
         spans = [self.pick(i) for i in songs]
-        x = self.read(songs, spans)
-        n_slices = torch.tensor([len(s) for s in spans])
-        return {
-            "x": x,
-            "n_slices": n_slices,
+        return self.read(songs, spans) | {
+            "n_slices": torch.tensor([len(s) for s in spans]),
             "truth": torch.from_numpy(self.truth[songs]),
             "index": torch.tensor(songs),
         }
@@ -72,20 +71,29 @@ class SongSlices(Dataset[Batch]):
         spans = self.spans[i][chosen[begin : begin + most]]
         if self.jitter:
             hop = float(spans[1, 0] - spans[0, 0]) if len(spans) > 1 else float(spans[0, 1] - spans[0, 0])
-            room = min(hop, float((self.pictures.n_frames[i] - 1) * self.hop_s - spans[-1, 1]))
-            spans = spans + self.hop_s * int(random.integers(max(1, int(room / self.hop_s + 1e-6) + 1)))
+            frames = self.pictures.n_frames[i]
+            if isinstance(self.front, Learned):  # samples are stored
+                frames = 1 + frames // self.front.hop
+            hop_s = self.front.hop_s
+            room = min(hop, float((frames - 1) * hop_s - spans[-1, 1]))
+            spans = spans + hop_s * int(random.integers(max(1, int(room / hop_s + 1e-6) + 1)))
         return spans
 
-    def read(self, songs: Sequence[int], spans: Sequence[Tensor]) -> Tensor:
-        """Slices (N, F, T), float32."""
-        n_frames = self.slicer.n_frames
-        starts = on_grid(torch.cat(list(spans)), self.hop_s, n_frames)
+    def read(self, songs: Sequence[int], spans: Sequence[Tensor]) -> Batch:
+        """`x`: slices (N, F, T), float32; of a learned front-end waves (N, samples) and `places` (see cut_waves)."""
+        n_frames, hop_s = self.slicer.n_frames, self.front.hop_s
+        if isinstance(self.front, Learned):
+            waves = [self.pictures.stored(i)[:, 0] for i in songs]
+            hop, left, right = self.front.hop, self.front.left, self.front.right
+            x, places = cut_waves(waves, spans, hop_s, hop=hop, left=left, right=right, n_frames=n_frames)
+            return {"x": x / FULL_SCALE, "places": places}
+        starts = on_grid(torch.cat(list(spans)), hop_s, n_frames)
         if starts is None:
-            cuts = [cut(self.pictures[i], s, self.hop_s, n_frames) for i, s in zip(songs, spans, strict=True)]
-            return torch.cat(cuts)
+            cuts = [cut(self.pictures[i], s, hop_s, n_frames) for i, s in zip(songs, spans, strict=True)]
+            return {"x": torch.cat(cuts)}
         first = np.repeat(self.pictures.first[songs], [len(s) for s in spans]) + starts.numpy()
         rows = self.pictures.rows[first[:, None] + np.arange(n_frames)]  # (N, T, F)
-        return torch.from_numpy(rows).transpose(1, 2).float()
+        return {"x": torch.from_numpy(rows).transpose(1, 2).float()}
 
 
 class Songs(Sampler[int]):

@@ -6,9 +6,11 @@ import hashlib
 import inspect
 from collections.abc import Iterator
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
+FULL_SCALE = 2**14  # of stored samples: a mix or a decoder may exceed 1, here up to 2
 BLOCK_FRAMES = 64  # frames transformed at a time: their spectra stay in the processor's cache
 
 
@@ -31,8 +33,12 @@ class Front(nn.Module):
 
     def version(self) -> str:
         """A digest of this front-end's code, so that stored pictures never outlive the code that made them."""
-        sources = [inspect.getsource(inspect.getmodule(c) or c) for c in type(self).__mro__ if issubclass(c, Front)]
-        return hashlib.blake2b("".join(sources).encode(), digest_size=8).hexdigest()
+        found: dict[str, str] = {}
+        for c in type(self).__mro__:
+            if issubclass(c, Front):
+                _sources(inspect.getmodule(c) or c, found)
+        text = "".join(found[name] for name in sorted(found))
+        return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
 
     def check(self, wave: Tensor, n_min: int) -> None:
         """Raises ValueError where the wave is not (B, samples) or has fewer than n_min samples."""
@@ -41,6 +47,50 @@ class Front(nn.Module):
             raise ValueError(f"front={name} takes (songs, samples), got a tensor of shape {tuple(wave.shape)}")
         if wave.shape[1] < n_min:
             raise ValueError(f"front={name} needs at least {n_min} samples, got {wave.shape[1]}: the wave is too short")
+
+
+class Learned(Front):
+    """A front-end that is trained with the net: it runs inside the model, on each slice's wave with its context.
+
+    Layers take no padding of their own, so that a slice's picture is the cut of the song's: `inner` is all there is.
+    """
+
+    learned = True
+    hop: int  # samples from frame to frame
+    left: int  # samples that a frame hears before its centre
+    right: int  # samples that it hears after it
+
+    def inner(self, wave: Tensor) -> Tensor:
+        """(N, left + (frames - 1) * hop + 1 + right samples) -> (N, F, frames); frame 0 is centred on sample `left`."""
+        raise NotImplementedError
+
+    def filters(self) -> tuple[Tensor, Tensor]:
+        """Centre frequency and half-power bandwidth of every learned filter: (n,) Hz and (n,) Hz, in no order."""
+        raise NotImplementedError
+
+    def forward(self, wave: Tensor) -> Tensor:
+        """(B, samples) -> (B, F, 1 + samples // hop): silence before and after the wave."""
+        self.check(wave, self.left + self.right + 1)
+        frames = 1 + wave.shape[1] // self.hop
+        after = (frames - 1) * self.hop + 1 + self.right - wave.shape[1]
+        return self.inner(nn.functional.pad(wave, (self.left, max(0, after))))
+
+
+def samples(wave: np.ndarray) -> np.ndarray:
+    """A wave (n,) of full scale 1 as it is stored for learned front-ends: int16, clipped at 2, 84 dB a step."""
+    return np.clip(np.rint(wave * FULL_SCALE), -(2**15), 2**15 - 1).astype(np.int16)
+
+
+def _sources(module: object, found: dict[str, str]) -> None:
+    """The source of a module and of those beside it that it takes names from."""
+    name, room = getattr(module, "__name__", ""), __name__.rpartition(".")[0]
+    if name in found:
+        return
+    found[name] = inspect.getsource(module)  # type: ignore[arg-type]
+    for value in list(vars(module).values()):
+        home = inspect.getmodule(value) if inspect.isfunction(value) or inspect.isclass(value) else value
+        if inspect.ismodule(home) and home.__name__.startswith(room + "."):
+            _sources(home, found)
 
 
 def hop_samples(hop_s: float, sample_rate: int) -> int:
@@ -62,8 +112,3 @@ def power_blocks(wave: Tensor, window: Tensor, hop: int) -> Iterator[Tensor]:
     for block in padded.unfold(1, n_fft, hop).split(BLOCK_FRAMES, dim=1):
         spectrum = torch.fft.rfft(block * scaled)
         yield spectrum.real.square() + spectrum.imag.square()
-
-
-def to_db(power: Tensor, floor_db: float) -> Tensor:
-    """10 log10 of a power, not below floor_db."""
-    return 10 * power.clamp_min(10 ** (floor_db / 10)).log10()

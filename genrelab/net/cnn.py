@@ -8,7 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import adaptive_avg_pool1d
 
-from genrelab.net.base import FirstBatchNorm, Net
+from genrelab.net.base import Net
+from genrelab.norm import FirstBatchNorm
 
 
 class Cnn(Net):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import torch
 from torch import Tensor
 
@@ -10,6 +12,8 @@ from genrelab.types import Beats
 
 class Fixed:
     """Slices of length_s seconds every hop_s seconds; the rest at the end, shorter than a slice, is dropped."""
+
+    needs_beats: ClassVar[bool] = False
 
     def __init__(self, length_s: float, hop_s: float, n_frames: int, max_per_song: int | None, jitter: bool) -> None:
         if min(length_s, hop_s) <= 0 or n_frames < 1:
@@ -28,3 +32,7 @@ class Fixed:
         )
         starts = torch.arange(n, dtype=torch.float64) * self.hop_s
         return torch.stack([starts, starts + self.length_s], 1)
+
+    def follows(self, beats: Beats | None, duration_s: float) -> bool:  # noqa: ARG002
+        """Never: beats do not matter here."""
+        return False

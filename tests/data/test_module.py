@@ -15,11 +15,14 @@ from hypothesis import strategies as st
 
 from genrelab.data.module import Songs, SongSlices, loader
 from genrelab.data.split import Split
+from genrelab.front.base import Front
 from genrelab.slice.base import cut
 from genrelab.store import Pictures
 from tests.parts import part
 
 F, T, HOP_S = 3, 5, 0.02
+FRONT = Front()
+FRONT.hop_s = HOP_S
 SLICE = {"length_s": T * HOP_S, "hop_s": T * HOP_S, "n_frames": T, "max_per_song": 3, "jitter": True}
 
 
@@ -48,7 +51,7 @@ def side(
     slicer = part("slice/fixed", **SLICE | slicing)
     spans = [slicer.spans(d) for d in durations_s]
     labels = np.array(list(truth) or [0] * n)
-    return SongSlices(stored(durations_s), spans, labels, split, name, slicer, HOP_S, seed)
+    return SongSlices(stored(durations_s), spans, labels, split, name, slicer, FRONT, seed)
 
 
 def frames(data: SongSlices, position: int) -> np.ndarray:
@@ -153,7 +156,7 @@ def test_other_sides_are_not_there() -> None:
     split = Split("song", ("a", "b", "c"), ("train", "test", "unused"), ("a", "b", "c"), 0, ())
     slicer = part("slice/fixed", **SLICE)
     data = {
-        name: SongSlices(stored([1.0] * 3), [slicer.spans(1.0)] * 3, np.zeros(3, int), split, name, slicer, HOP_S, 0)
+        name: SongSlices(stored([1.0] * 3), [slicer.spans(1.0)] * 3, np.zeros(3, int), split, name, slicer, FRONT, 0)
         for name in ("train", "val", "test")
     }
     assert {name: d.songs.tolist() for name, d in data.items()} == {"train": [0], "val": [], "test": [1]}
@@ -163,7 +166,7 @@ def test_other_sides_are_not_there() -> None:
 def test_reading_equals_cutting(hop_s: float) -> None:
     """On the frame grid by index from the memory map, elsewhere by interpolation: both are `cut`."""
     data = side([1.0, 2.05, 0.3], "val", hop_s=hop_s)
-    x = data.read([2, 0, 1], [data.spans[i] for i in (2, 0, 1)])
+    x = data.read([2, 0, 1], [data.spans[i] for i in (2, 0, 1)])["x"]
     expected = torch.cat([cut(data.pictures[i], data.spans[i], HOP_S, T) for i in (2, 0, 1)])
     assert torch.equal(x, expected)
     assert x.isfinite().all()

@@ -7,6 +7,7 @@ import os
 from collections import Counter
 from pathlib import Path
 
+from genrelab.data.grids import checked
 from genrelab.data.manifest import slug
 from genrelab.types import Track, UserError
 
@@ -31,8 +32,8 @@ def audio_files(folder: Path) -> list[Path]:
 class Folder:
     """Tracks of a folder whose sub-folders are genres; their own sub-folders mean nothing."""
 
-    def __init__(self, path: str | None) -> None:
-        self._given = path
+    def __init__(self, path: str | None, beats: str) -> None:
+        self._given, self.beats = path, checked(beats)
 
     @property
     def path(self) -> Path:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+from genrelab.data.grids import checked
 from genrelab.data.manifest import read_manifest, slug
 from genrelab.types import Track, UserError
 
@@ -12,8 +13,8 @@ from genrelab.types import Track, UserError
 class Manifest:
     """Tracks of a manifest. `columns` maps our column names to theirs."""
 
-    def __init__(self, path: str | None, columns: Mapping[str, str]) -> None:
-        self._given = path
+    def __init__(self, path: str | None, columns: Mapping[str, str], beats: str) -> None:
+        self._given, self.beats = path, checked(beats)
         self.columns = columns
 
     @property

@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 import soundfile
 from filelock import FileLock
 
+from genrelab.data.grids import checked
 from genrelab.data.manifest import read_manifest
 from genrelab.data.synth.genres import GENRES
 from genrelab.data.synth.plan import SongSpec, plan
@@ -48,8 +49,9 @@ class Synth:
         seed: int,
         sample_rate: int,
         n_jobs: int | None,
+        beats: str,
     ) -> None:
-        self.genres, self.n_jobs = [str(g) for g in genres], n_jobs
+        self.genres, self.n_jobs, self.beats = [str(g) for g in genres], n_jobs, checked(beats)
         self.n_songs = _number("n_songs", n_songs, int)
         self.song_s = _number("song_s", song_s, float)
         self.n_artists_per_genre = _number("n_artists_per_genre", n_artists_per_genre, int)
@@ -80,8 +82,8 @@ class Synth:
 
     @property
     def parameters(self) -> dict[str, object]:
-        """What decides the samples; `n_jobs` does not."""
-        return {k: v for k, v in vars(self).items() if k != "n_jobs"}
+        """What decides the samples; `n_jobs` and `beats` do not."""
+        return {k: v for k, v in vars(self).items() if k not in ("n_jobs", "beats")}
 
     @property
     def digest(self) -> str:
