@@ -80,8 +80,11 @@ def _has_madmom() -> bool:
 
 
 def _by_madmom(wave: np.ndarray, sample_rate: int) -> Beats:
-    """Recurrent networks and a dynamic Bayesian network (Böck, Krebs & Widmer 2016, ISMIR). The confidence is the mean
-    probability that the networks give to a beat at the beats."""
+    """Recurrent networks and a dynamic Bayesian network (Böck, Krebs & Widmer 2016, ISMIR).
+
+    The confidence is the square root of the mean probability that the networks give to a beat at the beats: near the
+    F-measure to be expected.
+    """
     from madmom_infer.features.downbeats import DBNDownBeatTrackingProcessor, RNNDownBeatProcessor
 
     # made anew for each song: the layers keep a state, and building them costs a hundredth of the song
@@ -90,7 +93,7 @@ def _by_madmom(wave: np.ndarray, sample_rate: int) -> Beats:
     if len(found) < 2:
         return _none("madmom-infer")
     at_beats = np.clip(np.round(found[:, 0] * MADMOM_FPS).astype(int), 0, len(activations) - 1)
-    confidence = float(np.clip(activations[at_beats].sum(axis=1), 0, 1).mean())
+    confidence = float(np.sqrt(np.clip(activations[at_beats].sum(axis=1), 0, 1).mean()))
     return Beats(found[:, 0], found[:, 1].astype(np.int64), "madmom-infer", confidence)
 
 
