@@ -15,9 +15,9 @@ from genrelab.front.base import Learned, hop_samples
 
 REACH = 5.0  # standard deviations after which a Gaussian, now 4e-6, is taken to have ended
 TAIL = 1e-3  # what a filter may pass at half the rate that its band is kept at
-POOL_START, POOL_LIMITS = 0.4, (0.15, 0.5)  # standard deviation over half the window: section 3.2
+POOL_START, POOL_LIMITS = 0.4, (0.15, 0.5)  # standard deviation over half the window
 POOL_STEPS = 0.6  # standard deviations of the shortest low-pass from sample to sample of a band, at least
-ALPHA, DELTA, ROOT = 0.96, 2.0, 2.0  # sPCEN at its start: section 3.3
+ALPHA, DELTA, ROOT = 0.96, 2.0, 2.0  # sPCEN at its start
 WAVES = 8  # filtered at a time: their bands stay in the processor's cache
 BLOCK_FRAMES = 256  # the same, of a long song
 HALF_POWER = 1 / math.sqrt(2)  # of a Gaussian response: width at half power over width at half amplitude
