@@ -22,6 +22,7 @@ def verbs() -> dict[str, str]:
     """Verb -> the module that serves it and a line of help."""
     return {
         "bench": "time genrelab's parts beside their peers on this machine",
+        "embed": "write the embeddings of a run's songs to a parquet file",
         "look": "draw a song as every front-end sees it: a page and pictures",
         "tag": "rank the genres of your own songs by a finished run",
         "ui": "open MLflow's pages on the store",

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from omegaconf import MISSING, OmegaConf
 
 from genrelab import paths, words
-from genrelab.types import Beats, Track, Unusable, UserError, digest
+from genrelab.types import Beats, Labels, Track, Unusable, UserError, digest
 
 if TYPE_CHECKING:
     import torch
@@ -21,14 +21,17 @@ if TYPE_CHECKING:
     from genrelab.model import SongClassifier
     from genrelab.slice.base import Slicer
     from genrelab.store import Pictures, Progress
+    from genrelab.task.rule import Rule
 
 Config = dict[str, Any]  # resolved, plain
+RULE = "rule.npz"  # how a run decides, among its artifacts
 TRUSTED = ("genrelab.", "torch.optim.")  # what the config of a stored run may name
 IDENTITY_LESS = (
     "store",
     "resume",
     "tracker",
     "limit_songs",
+    "report",
 )  # what does not change a run's result, or is in data_digest
 
 
@@ -48,9 +51,12 @@ class Root:
     trainer: Any = MISSING
     tracker: Any = MISSING
     seed: int = MISSING
+    split_seed: int = MISSING
     sample_rate: int = MISSING
     store: str = MISSING
     limit_songs: int | None = None
+    limit_train: int | None = None
+    report: Any = None
     resume: str | None = None
 
 
@@ -62,6 +68,18 @@ def register() -> None:
     OmegaConf.register_new_resolver(
         "first", lambda *values: next((v for v in values if v is not None), None), replace=True
     )
+    OmegaConf.register_new_resolver("frames", lambda length_s, hop_s: round(length_s / hop_s), replace=True)
+    OmegaConf.register_new_resolver("each_genre", _each_genre, replace=True)
+
+
+def _each_genre(*, _root_: Any) -> str:
+    """Every genre of the data as a list of its own, for a sweep: `['rap'],['rock']`."""
+    data = OmegaConf.to_container(_root_.data, resolve=True)
+    genres = data.get("genres")  # type: ignore[union-attr]
+    if not genres:
+        tracks = instantiate(data).tracks(paths.store_dir(_root_.store), lambda *_: None)
+        genres = sorted({str(t.genre) for t in tracks})
+    return ",".join("['" + g.replace("'", "\\'") + "']" for g in genres)
 
 
 def composed(argv: Sequence[str]) -> Config:
@@ -89,8 +107,9 @@ def plain(made: Any, choices: Mapping[str, str], overrides: Sequence[str]) -> Co
     """Hydra's config resolved, its paths absolute, with the choices and the words that led to it."""
     config: Config = OmegaConf.to_container(made, resolve=True)  # type: ignore[assignment]
     config["store"] = str(paths.store_dir(config["store"]))
-    if config["data"].get("path"):
-        config["data"]["path"] = str(Path(config["data"]["path"]).expanduser().absolute())
+    for key in ("path", "unknown", "tree"):
+        if config["data"].get(key):
+            config["data"][key] = str(Path(config["data"][key]).expanduser().absolute())
     config["choices"] = {k: v for k, v in choices.items() if not k.startswith("hydra") and v is not None}
     config["overrides"] = [w for w in overrides if not w.startswith("store=")]
     return config
@@ -115,6 +134,13 @@ def instantiate(config: Any, **more: Any) -> Any:
 
 def data_name(config: Any) -> str:
     """What a config's runs are filed under: the name of its data set, or of its source where that cannot be told."""
+    if run := config["net"].get("run"):  # its data are that run's
+        from genrelab import track
+
+        try:
+            return track.find(paths.store_dir(config["store"]), str(run)).experiment
+        except UserError:  # who trains on it will hear of it
+            pass
     try:
         return instantiate(config["data"]).name
     except UserError:  # no path given, for one: who trains on it will hear of it
@@ -150,28 +176,33 @@ class Prepared:
     name: str  # of the data set
     tracks: list[Track]
     unusable: list[Unusable]
-    genres: list[str]
-    truth: Any  # (n,) int64
+    labels: Labels
     pictures: Pictures
     spans: list[torch.Tensor]  # (S, 2) of each song
     front: Front
     slicer: Slicer
     n_off_beat: int  # songs that had to be cut in fixed windows although the slicer follows beats
+    tree: Any  # nested genres, or None
     digest: str
+
+    @property
+    def genres(self) -> list[str]:
+        return list(self.labels.genres)
 
 
 def prepare(config: Config, progress: Progress) -> Prepared:
-    """Tracks of the source, their pictures and their slices."""
-    import numpy as np
-
+    """Tracks of the source, their labels, pictures and slices."""
     from genrelab import store
     from genrelab.data.grids import grids
     from genrelab.data.manifest import manifest_rows
+    from genrelab.evaluate.hierarchy import Tree
 
     root = Path(config["store"])
-    front, slicer = instantiate(config["front"]), instantiate(config["slice"])
+    front, slicer, task = (instantiate(config[k]) for k in ("front", "slice", "task"))
     source = instantiate(config["data"])
-    found = limited(source.tracks(root, progress), config["limit_songs"])
+    strangers, tree = source.strangers(), source.tree()
+    found = [*limited(source.tracks(root, progress), config["limit_songs"]), *strangers]
+    genres = task.labels(found).genres
     tracks, pictures, unusable = store.pictures(
         found,
         front,
@@ -181,16 +212,20 @@ def prepare(config: Config, progress: Progress) -> Prepared:
         store=root,
         progress=progress,
     )
-    genres = sorted({t.genres[0] for t in found})
-    lost = [g for g in genres if g not in {t.genres[0] for t in tracks}]
+    lost = [g for g in genres if not any(g in t.genres for t in tracks)]
     if lost:
-        reasons = sorted({u.reason for u in unusable if u.track.genres[0] in lost})
+        reasons = sorted({u.reason for u in unusable if set(u.track.genres) & set(lost)})
         raise UserError(
             f"no usable song is left of {', '.join(lost)} ({', '.join(reasons)}): give more songs or leave it out"
         )
     if len(genres) < 2:
         raise UserError(f"data={source.name} has one genre ({genres[0]}): to tell genres apart takes at least 2")
-    truth = np.array([genres.index(t.genres[0]) for t in tracks], dtype=np.int64)
+    labels = task.placed(tracks, genres)
+    if tree is not None:
+        try:
+            tree = Tree.of(tree, genres)
+        except ValueError as error:
+            raise UserError(f"data.tree={config['data']['tree']}: {error}") from error
     lengths_s = [float(d) for d in pictures.duration_s]
     beats: list[Beats | None] = [None] * len(tracks)
     if slicer.needs_beats:
@@ -203,27 +238,36 @@ def prepare(config: Config, progress: Progress) -> Prepared:
         ({k: v for k, v in row.items() if k not in ("path", "beats")} | {"key": key}).items()
         for row, key in zip(rows, pictures.keys, strict=True)
     )
-    return Prepared(source.name, tracks, unusable, genres, truth, pictures, spans, front, slicer, n_off, digest(said))
+    name = source.name
+    return Prepared(name, tracks, unusable, labels, pictures, spans, front, slicer, n_off, tree, digest(said))
 
 
 def limited(tracks: list[Track], limit: int | None) -> list[Track]:
     """At most `limit` tracks, every genre alike, spread evenly over its rows so that its groups stay."""
     if limit is None or len(tracks) <= limit:
         return tracks
-    by_genre: dict[str, list[int]] = {}
+    by_genre: dict[str | None, list[int]] = {}
     for i, track in enumerate(tracks):
-        by_genre.setdefault(track.genres[0], []).append(i)
+        by_genre.setdefault(track.genre, []).append(i)
     each = max(1, limit // len(by_genre))
     kept = {own[j * len(own) // min(each, len(own))] for own in by_genre.values() for j in range(min(each, len(own)))}
     return [t for i, t in enumerate(tracks) if i in kept]
 
 
 def splits(config: Config, prepared: Prepared) -> list[Split]:
-    return instantiate(config["split"]).splits(prepared.tracks, config["seed"])
+    """The sides of the songs, a split or one a fold; songs of none of the genres lie in the test."""
+    from genrelab.data.strangers import fewer, with_strangers
+
+    tracks, known = prepared.tracks, prepared.labels.known
+    own = [t for t, k in zip(tracks, known, strict=True) if k]
+    made = instantiate(config["split"]).splits(own, config["split_seed"])
+    if config["limit_train"] is not None:
+        made = [fewer(split, own, config["limit_train"]) for split in made]
+    return made if known.all() else with_strangers(made, tracks, known)
 
 
 def build(
-    config: Config, genres: Sequence[str], front: Front | None = None, slicer: Slicer | None = None
+    config: Config, genres: Sequence[str], several: bool, front: Front | None = None, slicer: Slicer | None = None
 ) -> SongClassifier:
     """The model of a config, with its initial weights drawn from the config's seed."""
     import torch
@@ -236,26 +280,52 @@ def build(
         torch.manual_seed(config["seed"])
         try:
             net, agg, norm = (instantiate(config[k]) for k in ("net", "agg", "norm"))
-            return SongClassifier(front, slicer, norm, net, agg, genres)
+            return SongClassifier(front, slicer, norm, net, agg, genres, several)
         except (TypeError, ValueError) as error:
             raise UserError(str(error)) from error
 
 
-def restore(folder: Path) -> tuple[SongClassifier, Any, Config]:
-    """A finished run's model with its best weights, its task and its config, from the run's artifacts.
+@dataclass(frozen=True)
+class Restored:
+    """A finished run."""
+
+    model: SongClassifier  # with its best weights
+    rule: Rule
+    config: Config
+
+
+def restore(folder: Path) -> Restored:
+    """A finished run from its artifacts.
 
     Raises UserError where the folder holds no run.
     """
     import torch
 
+    from genrelab.task.rule import Rule
+
     config, best = load_config(folder), folder / "checkpoints" / "best.ckpt"
     if not best.is_file():
         raise UserError(f"the run in {folder} has no checkpoints/best.ckpt: it was cut off, resume it first")
-    checkpoint = torch.load(best, map_location="cpu", weights_only=True)
-    model = build(config, checkpoint["genrelab"]["genres"])
-    weights = {k.removeprefix("model."): v for k, v in checkpoint["state_dict"].items() if k.startswith("model.")}
-    model.load_state_dict(weights)
-    return model.eval(), instantiate(config["task"]), config
+    if not (folder / RULE).is_file():
+        raise UserError(f"the run in {folder} has no {RULE}: it was trained by an older genrelab, train it again")
+    genres = torch.load(best, map_location="cpu", weights_only=True)["genrelab"]["genres"]
+    model = build(config | {"net": bare(config["net"])}, genres, instantiate(config["task"]).several)
+    model.load_state_dict(weights_of(folder))
+    return Restored(model.eval(), Rule.load(folder / RULE), config)
+
+
+def bare(net: Config) -> Config:
+    """A net's config without where its first weights came from: a run's own are in its checkpoint."""
+    made = net | {k: v for k, v in {"weights": None, "pretrained": False}.items() if k in net}
+    return made | {"net": bare(net["net"])} if isinstance(net.get("net"), Mapping) else made
+
+
+def weights_of(folder: Path) -> dict[str, Any]:
+    """The model's best weights, from a run's artifacts."""
+    import torch
+
+    stored = torch.load(folder / "checkpoints" / "best.ckpt", map_location="cpu", weights_only=True)["state_dict"]
+    return {k.removeprefix("model."): v for k, v in stored.items() if k.startswith("model.")}
 
 
 @functools.cache

@@ -7,8 +7,10 @@ import os
 import resource
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,14 +21,16 @@ from pytorch_lightning.utilities.exceptions import MisconfigurationException
 
 from genrelab import speed
 from genrelab.compose import Config, Prepared, build, instantiate
-from genrelab.data.module import SongSlices, loader
+from genrelab.data.module import Batch, SongSlices, loader
 from genrelab.data.split import Split
-from genrelab.evaluate.metrics import METRICS
-from genrelab.learner import Answers, Learner
+from genrelab.evaluate.answers import Answers
+from genrelab.learner import Learner
 from genrelab.model import SongClassifier
+from genrelab.stacked import EmbeddedSongs, adopt, embeddings, is_stacked, source
 from genrelab.store import Progress
+from genrelab.task.rule import Rule
 from genrelab.track import Run
-from genrelab.types import UserError, digest
+from genrelab.types import SIDES, UserError, digest
 
 
 @dataclass(frozen=True)
@@ -34,7 +38,9 @@ class Fitted:
     """What came out of a training."""
 
     model: SongClassifier  # with its best weights
-    answers: dict[str, Answers]  # val and test
+    answers: dict[str, Answers]  # train (all slices of each song), val and test
+    shorter: np.ndarray  # (test songs, LENGTHS, K) log-scores, from a song's first slices alone
+    rule: Rule
     figures: dict[str, float]  # of train (its best epoch), val and test
     history: list[dict[str, float]]
     kept: int  # the epoch of its weights
@@ -51,8 +57,8 @@ class Bar(pl.Callback):
 
     def on_train_batch_end(self, trainer: pl.Trainer, module: Any, *_: Any) -> None:
         epochs, steps = trainer.max_epochs or 1, int(trainer.num_training_batches)
-        history = module.history
-        last = f", val {100 * history[-1]['val/song/balanced_accuracy']:.0f} %" if history else ""
+        history, measure = module.history, module.task.measure
+        last = f", val {100 * history[-1][f'val/song/{measure}']:.0f} %" if history else ""
         done = min(trainer.global_step, epochs * steps)
         self.progress(f"training, epoch {trainer.current_epoch + 1} of {epochs}{last}", done, epochs * steps)
 
@@ -70,42 +76,34 @@ def fit(
     """Trains and tests one model on one split; goes on from checkpoints/last.ckpt where `resume` and there is one."""
     quiet()
     options = config["trainer"]
-    check(options)
+    task = instantiate(config["task"])
+    check(options, task.metrics)
     speed.keep_memory()
     torch.set_num_threads(options["threads"] or os.cpu_count() or 1)
     pl.seed_everything(config["seed"], verbose=False)
-    sides = {
-        side: SongSlices(
-            prepared.pictures,
-            prepared.spans,
-            prepared.truth,
-            split,
-            side,
-            prepared.slicer,
-            prepared.front,
-            config["seed"],
-        )
-        for side in ("train", "val", "test")
-    }
+    model = build(config, prepared.genres, task.several, prepared.front, prepared.slicer)
+    songs: Callable[..., SongSlices] = SongSlices
+    if is_stacked(config):
+        record = source(config, split.fold)
+        adopt(model, record)
+        rows = embeddings(model, prepared, record, Path(config["store"]), progress, say)
+        songs = partial(EmbeddedSongs, rows, model.net.dim)
+    heard = (prepared.pictures, prepared.spans, prepared.labels, split)
+    sides = {side: songs(*heard, side, prepared.slicer, prepared.front, config["seed"]) for side in SIDES}
     for side, data in sides.items():
         if not len(data):
             raise UserError(f"split={split.kind} leaves no song for {side}: give more songs, or another split")
     epoch = {k: options[k] for k in ("batch_songs", "balance")} | {"at_least": options["songs_per_epoch"]}
     loaders = {side: loader(data, **epoch) for side, data in sides.items()}
 
-    model = build(config, prepared.genres, prepared.front, prepared.slicer)
     model.net.to(memory_format=torch.channels_last)  # what convolutions on a processor are fastest with
     first = next(iter(loaders["train"]))
-    with torch.no_grad(), torch.random.fork_rng():  # statistics of the first batch, in full precision
-        model.train()
-        if prepared.front.learned:  # its pictures will change: where they begin is enough
-            model.norm.fit([model.picture(first["x"], first["places"])])
-        else:
-            model.norm.fit(batch["x"] for batch in loader_of_all(sides["train"], options["batch_songs"]))
-        model(first["x"], first["n_slices"], first.get("places"))
+    if not is_stacked(config):
+        begin(model, sides["train"], first, options["batch_songs"])
     precision = options["precision"]
-    if precision == "auto":
-        precision = measured_precision(config, model, first)
+    if precision == "auto":  # a step on embeddings is too short to gain
+        precision = "32-true" if is_stacked(config) else measured_precision(config, model, first)
+    learns = any(p.requires_grad for p in model.parameters())  # a vote over a frozen net has nothing to learn
     checkpoints = run.folder / "checkpoints"
     best = ModelCheckpoint(
         checkpoints,
@@ -127,7 +125,7 @@ def fit(
             accelerator=options["accelerator"],
             devices=options["devices"],
             precision=precision,
-            max_epochs=options["max_epochs"],
+            max_epochs=options["max_epochs"] if learns else 0,
             overfit_batches=options["overfit_batches"],
             gradient_clip_val=options["gradient_clip_val"],
             logger=run.logger,
@@ -144,7 +142,7 @@ def fit(
     card = {"config": config, "genres": prepared.genres}
     learner = Learner(
         model,
-        instantiate(config["task"]),
+        task,
         instantiate(config["optim"]["optimizer"]),
         instantiate(config["optim"]["schedule"]) if config["optim"]["schedule"] else None,
         config["seed"],
@@ -165,18 +163,26 @@ def fit(
     epochs_here = trainer.current_epoch - done
     each = np.mean([len(sides["train"].pick(int(i))) for i in sides["train"].songs])
     n_train = each * max(len(sides["train"]), options["songs_per_epoch"])
+    if not learns:
+        trainer.save_checkpoint(checkpoints / "best.ckpt")
     weights = torch.load(checkpoints / "best.ckpt", map_location="cpu", weights_only=True)
     learner.load_state_dict(weights["state_dict"])
-    progress("testing", 0, 2)
-    trainer.validate(learner, loaders["val"], verbose=False)
-    progress("testing", 1, 2)
-    trainer.test(learner, loaders["test"], verbose=False)
-    progress("testing", 2, 2)
+    answers = {}
+    for n, (side, data) in enumerate(sides.items()):
+        progress("testing", n, len(sides))
+        learner.shorter = [] if side == "test" else None
+        learner.said = []
+        every_slice = loader(data.whole(), options["batch_songs"], balance=False, at_least=0)
+        trainer.predict(learner, every_slice, return_predictions=False)
+        answers[side] = Answers.joined(learner.said)
+    progress("testing", len(sides), len(sides))
+    rule = task.rule(answers["train"], answers["val"])
     best_row = next((r for r in learner.history if r["epoch"] == weights["epoch"]), {})
     figures = {k: v for k, v in best_row.items() if k.startswith("train/")}
-    answers = {side: learner.answers[side] for side in ("val", "test")}
-    for side, said in answers.items():
-        figures |= said.figures(side)
+    if not learns:  # no epoch has said them
+        figures = answers["train"].figures("train", rule.thresholds)
+    for side in ("val", "test"):
+        figures |= answers[side].figures(side, rule.thresholds)
     cost = {
         "cost/parameters": float(sum(p.numel() for p in model.parameters())),
         "cost/mflop_per_slice": mflop_per_slice(model),
@@ -185,18 +191,40 @@ def fit(
         "cost/slices_per_s": n_train * max(0, epochs_here) / train_s,
         "cost/peak_rss_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
     }
-    return Fitted(model.eval(), answers, figures, learner.history, int(weights["epoch"]), cost, precision, sides)
+    return Fitted(
+        model.eval(),
+        answers,
+        np.concatenate(learner.shorter or []),
+        rule,
+        figures,
+        learner.history,
+        int(weights["epoch"]),
+        cost,
+        precision,
+        sides,
+    )
 
 
-def check(options: Config) -> None:
-    """Raises UserError for a trainer's values that cannot be."""
+def begin(model: SongClassifier, songs: SongSlices, first: Batch, batch_songs: int) -> None:
+    """Statistics of the training songs, and those of the first batch, in full precision."""
+    with torch.no_grad(), torch.random.fork_rng():
+        model.train()
+        if model.front.learned:  # its pictures will change: where they begin is enough
+            model.norm.fit([model.picture(first["x"], first["places"])])
+        else:
+            model.norm.fit(batch["x"] for batch in loader_of_all(songs, batch_songs))
+        model(first["x"], first["n_slices"], first.get("places"))
+
+
+def check(options: Config, metrics: Sequence[str]) -> None:
+    """Raises UserError for a trainer's values that cannot be; `metrics` are the task's."""
     for key in ("max_epochs", "val_every", "batch_songs", "threads"):
         value = options[key]
         if not (isinstance(value, int) and value >= 1) and (key, value) != ("threads", None):
             raise UserError(f"trainer.{key}={value}: expected a whole number, at least 1")
     if options["devices"] not in (1, "auto"):
         raise UserError(f"trainer.devices={options['devices']}: a run trains in one process so far; give 1")
-    watched = ["val/loss", *(f"val/{of}/{m}" for of in ("song", "slice") for m in (*METRICS, "log_loss"))]
+    watched = ["val/loss", *(f"val/{of}/{m}" for of in ("song", "slice") for m in metrics)]
     if options["monitor"] not in watched:
         raise UserError(f"trainer.monitor={options['monitor']}: no such figure; there are {', '.join(watched)}")
 
@@ -210,7 +238,6 @@ def loader_of_all(data: SongSlices, batch_songs: int) -> Any:
 
 def measured_precision(config: Config, model: SongClassifier, batch: Any) -> str:
     """The faster of fp32 and bf16 for this model's training step on this machine."""
-    from pathlib import Path
 
     def step() -> None:
         scores = model(batch["x"], batch["n_slices"], batch.get("places"))
@@ -257,6 +284,10 @@ def quiet() -> None:
         "overfit_batches",
         "Precision bf16-mixed",
         "lr_scheduler",
+        "configure_optimizers` returned `None",
+        "predict returned None",
+        "predict_dataloader",
+        "in eval mode at the start",  # a frozen net is meant to be
     ):
         warnings.filterwarnings("ignore", f".*{hint}.*")
     warnings.filterwarnings("ignore", category=DeprecationWarning)

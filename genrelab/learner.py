@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,29 +12,9 @@ import torch
 from torch import Tensor
 
 from genrelab.data.module import Batch
-from genrelab.evaluate import metrics
+from genrelab.evaluate.answers import Answers
 from genrelab.model import SongClassifier
-
-
-@dataclass(frozen=True)
-class Answers:
-    """What a model said of the songs of one side."""
-
-    index: np.ndarray  # (n,) the songs, by their place in the manifest
-    truth: np.ndarray  # (n,)
-    n_slices: np.ndarray  # (n,)
-    song: np.ndarray  # (n, K) probabilities
-    slice: np.ndarray  # (all slices, K) probabilities, song after song
-
-    @property
-    def slice_truth(self) -> np.ndarray:
-        return np.repeat(self.truth, self.n_slices)
-
-    def figures(self, side: str) -> dict[str, float]:
-        """Metric names of the contract -> figures, per song and per slice."""
-        song = metrics.scores(self.truth, self.song)
-        slices = metrics.scores(self.slice_truth, self.slice)
-        return {f"{side}/song/{k}": v for k, v in song.items()} | {f"{side}/slice/{k}": v for k, v in slices.items()}
+from genrelab.types import Scores
 
 
 class Learner(pl.LightningModule):
@@ -56,21 +36,23 @@ class Learner(pl.LightningModule):
         self.card = dict(card)  # plain values that a checkpoint needs to be used again
         self.logged_until = logged_until  # the last epoch whose figures the tracker already has
         self.history: list[dict[str, float]] = []
-        self.answers: dict[str, Answers] = {}
-        self._said: dict[str, list[tuple[np.ndarray, ...]]] = {"train": [], "val": [], "test": []}
-        self._loss: dict[str, list[tuple[float, int]]] = {"train": [], "val": [], "test": []}
+        self.shorter: list[np.ndarray] | None = None  # (B, lengths, K) of the batches, while somebody asks
+        self.said: list[Answers] = []  # of the batches of a prediction
+        self._said: dict[str, list[Answers]] = {"train": [], "val": []}
+        self._loss: dict[str, list[tuple[float, int]]] = {"train": [], "val": []}
+
+    def _scores(self, batch: Batch, ask: Callable[..., Scores]) -> Scores:
+        if "z" in batch:  # what a frozen net made before
+            return replace(self.model.judge(batch["z"], batch["n_slices"]), texture=batch["texture"])
+        return ask(batch["x"], batch["n_slices"], batch.get("places"))
+
+    def _answers(self, batch: Batch, scores: Scores) -> Answers:
+        return self.model.answers(scores, batch["n_slices"], **{k: batch[k] for k in ("index", "truth", "target")})
 
     def _step(self, batch: Batch, side: str) -> Tensor:
-        scores = self.model(batch["x"], batch["n_slices"], batch.get("places"))
-        loss = self.task.loss(scores, batch["truth"], self.model.agg.trained)
-        said = (
-            batch["index"],
-            batch["truth"],
-            batch["n_slices"],
-            self.task.probabilities(scores.song.detach()),
-            self.task.probabilities(scores.slice.detach()),
-        )
-        self._said[side].append(tuple(t.cpu().numpy() for t in said))
+        scores = self._scores(batch, self.model)
+        loss = self.task.loss(scores, batch["target"], self.model.agg.trained)
+        self._said[side].append(self._answers(batch, scores))
         self._loss[side].append((float(loss.detach()), len(batch["truth"])))
         return loss
 
@@ -80,21 +62,25 @@ class Learner(pl.LightningModule):
     def validation_step(self, batch: Batch, _: int) -> None:
         self._step(batch, "val")
 
-    def test_step(self, batch: Batch, _: int) -> None:
-        self._step(batch, "test")
+    def predict_step(self, batch: Batch, _: int) -> None:
+        """What the model says of a batch, some of whose songs may be of none of the genres."""
+        scores = self._scores(batch, self.model.tell)
+        if self.shorter is not None:
+            made = self.model.shorter(scores, batch["n_slices"])
+            self.shorter.append(torch.stack(made, 1).float().cpu().numpy())
+        self.said.append(self._answers(batch, scores))
 
     def on_train_epoch_start(self) -> None:
         # dropout depends on (seed, epoch) alone, so that a resumed run goes on as an undisturbed one
         torch.manual_seed(hash((self.seed, self.current_epoch)) % 2**31)
 
     def _collect(self, side: str) -> dict[str, float]:
-        """The figures of what was said of a side since the last call; keeps the answers."""
+        """The figures of what was said of a side since the last call."""
         said, loss = self._said[side], np.array(self._loss[side]).reshape(-1, 2)
         self._said[side], self._loss[side] = [], []
         if not said:
             return {}
-        self.answers[side] = Answers(*(np.concatenate(part) for part in zip(*said, strict=True)))
-        return {f"{side}/loss": float(np.average(loss[:, 0], weights=loss[:, 1]))} | self.answers[side].figures(side)
+        return {f"{side}/loss": float(np.average(loss[:, 0], weights=loss[:, 1]))} | Answers.joined(said).figures(side)
 
     def on_validation_epoch_end(self) -> None:
         figures = self._collect("val")
@@ -107,10 +93,9 @@ class Learner(pl.LightningModule):
         if self.logger and self.current_epoch > self.logged_until:
             self.logger.log_metrics(row, step=self.current_epoch)
 
-    def on_test_epoch_end(self) -> None:
-        self.log_dict(self._collect("test"), logger=False)
-
     def configure_optimizers(self) -> Any:
+        if not any(p.requires_grad for p in self.parameters()):
+            return None
         optimizer = self.optimizer(self.parameters())
         if self.schedule is None:
             return optimizer

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
 
 from genrelab.agg.base import Agg
+from genrelab.evaluate.answers import Answers
 from genrelab.front.base import FULL_SCALE, Front, Learned, samples
 from genrelab.net.base import Net
 from genrelab.norm import Norm
 from genrelab.slice.base import Slicer, cut, resample
 from genrelab.slice.wave import cut_waves
+from genrelab.texture import texture
 from genrelab.types import Beats, Scores
+
+LENGTHS = tuple(2**i for i in range(11))  # how many slices of a song are heard, where it is asked with fewer
 
 
 class SongClassifier(nn.Module):
@@ -27,13 +32,14 @@ class SongClassifier(nn.Module):
         net: Callable[..., Net],
         agg: Callable[..., Agg],
         genres: Sequence[str],
+        several: bool = False,
     ) -> None:
         super().__init__()
-        self.front, self.slicer, self.genres = front, slicer, tuple(genres)
+        self.front, self.slicer, self.genres, self.several = front, slicer, tuple(genres), several
         self.norm = norm(n_bins=front.n_bins, scale=front.scale)
         self.net = net(n_bins=front.n_bins, n_frames=slicer.n_frames)
         self.slice_head = nn.Linear(self.net.dim, len(self.genres))
-        self.agg = agg(dim=self.net.dim, n_genres=len(self.genres))
+        self.agg = agg(dim=self.net.dim, n_genres=len(self.genres), several=several)
 
     @property
     def slice_shape(self) -> tuple[int, ...]:
@@ -55,13 +61,55 @@ class SongClassifier(nn.Module):
 
     def forward(self, x: Tensor, n_slices: Tensor, places: Tensor | None = None) -> Scores:
         """Packed slices of B songs as `slices` gives them, n_slices (B,) of each in turn -> Scores."""
-        n_songs, n_most = len(n_slices), int(n_slices.max())
-        owner = torch.repeat_interleave(torch.arange(n_songs, device=x.device), n_slices)
-        z = self.net(self.norm(self.picture(x, places), owner))
+        return self.judge(self.embed(x, n_slices, places), n_slices)
+
+    def tell(self, x: Tensor, n_slices: Tensor, places: Tensor | None = None) -> Scores:
+        """As `forward`, with the slices' texture: what it takes to know a stranger."""
+        seen = self.seen(x, n_slices, places)
+        return replace(self.judge(self.net(seen), n_slices), texture=texture(seen))
+
+    def seen(self, x: Tensor, n_slices: Tensor, places: Tensor | None = None) -> Tensor:
+        """The slices as the net has them: normalised pictures (N, F, T)."""
+        return self.norm(self.picture(x, places), _owner(n_slices))
+
+    def embed(self, x: Tensor, n_slices: Tensor, places: Tensor | None = None) -> Tensor:
+        """The slices' embeddings, (N, D)."""
+        return self.net(self.seen(x, n_slices, places))
+
+    def judge(self, z: Tensor, n_slices: Tensor) -> Scores:
+        """Embeddings (N, D) of packed slices -> Scores."""
         scores = self.slice_head(z)
-        mask = torch.arange(n_most, device=x.device) < n_slices[:, None]  # (B, S)
+        mask = torch.arange(int(n_slices.max()), device=z.device) < n_slices[:, None]  # (B, S)
         song = self.agg(_padded(z, mask), mask, _padded(scores, mask))
-        return Scores(song, scores, owner, z)
+        return Scores(song, scores, _owner(n_slices), z)
+
+    def shorter(self, scores: Scores, n_slices: Tensor) -> list[Tensor]:
+        """Song scores (B, K) from the first slice of each song, from its first two, four ..., as many as LENGTHS."""
+        first = torch.cumsum(n_slices, 0) - n_slices
+        place = torch.arange(len(scores.owner), device=first.device) - first[scores.owner]
+        made: list[Tensor] = []
+        for n in LENGTHS:
+            done = bool(made) and n // 2 >= int(n_slices.max())
+            made.append(made[-1] if done else self.judge(scores.embedding[place < n], n_slices.clamp(max=n)).song)
+        return made
+
+    def answers(self, scores: Scores, n_slices: Tensor, **about: Tensor) -> Answers:
+        """Scores as arrays; `about` has index, truth and target of the songs where they are known."""
+        n, k = scores.song.shape
+        parts = {
+            "index": about.get("index", torch.arange(n)),
+            "truth": about.get("truth", torch.full((n,), k)),
+            "target": about.get("target", torch.zeros(n, k)),
+            "n_slices": n_slices,
+            "song": scores.song,
+            "slice": scores.slice,
+            "embedding": scores.per_song(scores.embedding),
+            "texture": scores.per_song(scores.embedding[:, :0] if scores.texture is None else scores.texture),
+            "logits": scores.song if self.agg.trained else scores.per_song(scores.slice),
+        }
+        arrays = {name: t.detach().cpu() for name, t in parts.items()}
+        plain = {name: (t.float() if t.is_floating_point() else t).numpy() for name, t in arrays.items()}
+        return Answers(**plain, several=self.several)
 
     @torch.no_grad()
     def slices(
@@ -78,6 +126,11 @@ class SongClassifier(nn.Module):
         sizes = {"hop": front.hop, "left": front.left, "right": front.right, "n_frames": n_frames}
         x, places = cut_waves([samples(wave.numpy())], [spans], front.hop_s, **sizes)
         return x / FULL_SCALE, places, spans
+
+
+def _owner(n_slices: Tensor) -> Tensor:
+    """(N,) the song of each packed slice."""
+    return torch.repeat_interleave(torch.arange(len(n_slices), device=n_slices.device), n_slices)
 
 
 def _padded(x: Tensor, mask: Tensor) -> Tensor:

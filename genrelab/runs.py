@@ -12,6 +12,7 @@ from typing import Any
 from genrelab import compose, paths, sweep
 from genrelab.data.manifest import manifest_rows
 from genrelab.report.console import BAR, say, show
+from genrelab.report.table import NAMES
 from genrelab.types import digest
 
 OPEN: list[Any] = []  # the runs of this process that are not ended yet
@@ -20,7 +21,9 @@ OPEN: list[Any] = []  # the runs of this process that are not ended yet
 def train(config: compose.Config, tracker: Any, resumed: Any = None) -> dict[str, Any]:
     """One run on one split, or a k-fold run with a child for every fold; returns its row."""
     from genrelab.report.table import unusable_table
+    from genrelab.stacked import inherited
 
+    config = inherited(config)
     prepared = compose.prepare(config, BAR)
     if prepared.unusable:
         show(unusable_table(prepared.unusable))
@@ -42,17 +45,18 @@ def one(
     quiet: bool = False,
 ) -> dict[str, Any]:
     """Trains, tests and logs one model on one split."""
+    from genrelab import findings
     from genrelab.data.split import crossings
     from genrelab.data.split_given import write_split
-    from genrelab.evaluate.metrics import confusion, majority
     from genrelab.fit import fit
     from genrelab.front.base import Learned
+    from genrelab.model import LENGTHS
     from genrelab.report import artifacts, pictures, style
     from genrelab.report.filters import filters_picture
     from genrelab.report.table import run_table
 
     fold = "" if split.fold is None else f"-fold{split.fold}"
-    name = run_name(config, split.kind) + fold
+    name, measure = run_name(config, split.kind) + fold, measure_of(config)
     marks = tags(config, kind="fold" if fold else "run", parent=parent)
     marks |= {"split": split.kind, "split_digest": split.digest} | ({"fold": split.fold} if fold else {})
     run = begin(config, prepared, tracker, name, marks | {"leak_audit": audit(prepared, split)}, resumed)
@@ -64,44 +68,46 @@ def one(
     fitted = fit(config, prepared, split, run, BAR, resume=resumed is not None, say=say)
 
     run.note({"precision": fitted.precision, "config_hash": config_hash(config, fitted.precision)})
-    songs = artifacts.predictions(fitted.answers, prepared.tracks, split.groups, prepared.genres)
+    fitted.rule.save(run.folder / compose.RULE)
+    heard = {side: fitted.answers[side] for side in ("val", "test")}
+    songs = artifacts.predictions(heard, fitted.rule, prepared.tracks, split.groups, prepared.genres)
     spans = {side: [prepared.spans[i][d.chosen[i]] for i in d.songs] for side, d in fitted.sides.items()}
-    cuts = artifacts.slices(fitted.answers, prepared.tracks, spans, prepared.genres)
+    cuts = artifacts.slices(heard, prepared.tracks, spans, prepared.genres)
     artifacts.save(run.folder, songs, cuts)
+    artifacts.save_heard(run.folder, songs, cuts, fitted.shorter, LENGTHS, fitted.rule)
     bounds, reliable, groups = artifacts.test_intervals(songs, cuts, config["trainer"]["n_boot"], config["seed"])
-    train_truth = prepared.truth[fitted.sides["train"].songs]
-    test = fitted.answers["test"]
-    baseline = majority(train_truth, test.truth, len(prepared.genres))
-    figures = fitted.figures | bounds
+    labels = prepared.labels
+    learnt, asked = (labels.target[fitted.answers[side].of_known.index] for side in ("train", "test"))
+    baseline = commonest(learnt, asked, measure)
+    folder = run.folder / "pictures"
+    found = findings.of_run(config, prepared, split, fitted, songs, folder, name)
+    more, remarks, tables = findings.gathered(found)
+    figures = fitted.figures | bounds | more
     said = {f"baseline/majority/{k}": v for k, v in baseline.items()} | {"songs/unusable": len(prepared.unusable)}
     said |= {f"songs/{side}": len(data) for side, data in fitted.sides.items()}
     if prepared.slicer.needs_beats:
         said["songs/off_beat"] = prepared.n_off_beat
     run.metrics(figures | fitted.cost | said, step=len(fitted.history))
 
-    folder = run.folder / "pictures"
-    table = confusion(test.truth, test.song.argmax(1), len(prepared.genres))
-    drawing = pictures.confusion_picture(table, prepared.genres, f"{name}: {len(test.truth)} test songs")
-    style.save(drawing, folder / "confusion.png")
+    draw_confusion(songs, folder, name)
     if fitted.history:
-        style.save(pictures.curves_picture(fitted.history, fitted.kept), folder / "curves.png")
+        style.save(pictures.curves_picture(fitted.history, fitted.kept, measure), folder / "curves.png")
     seen, titles = examples(fitted, prepared)
     lengths = [float(s[1] - s[0]) for s in (prepared.spans[i][0] for i in _first_of_each(fitted, prepared))]
     drawing = pictures.slices_picture(seen, prepared.front.bin_hz, lengths, titles, prepared.front.unit)
     style.save(drawing, folder / "slices.png")
 
-    fresh, learned = compose.build(config, prepared.genres).front, fitted.model.front
+    fresh, learned = compose.build(config, prepared.genres, fitted.model.several).front, fitted.model.front
     if isinstance(fresh, Learned) and isinstance(learned, Learned):
         drawing = filters_picture(*learned.filters(), f"{name}: filters", fresh.filters())
         style.save(drawing, folder / "filters.png")
 
-    row = sweep.row(name, run.id, run.folder, figures | fitted.cost, config["overrides"])
+    row = sweep.row(name, run.id, run.folder, figures | fitted.cost, config["overrides"], measure)
     run.finish()
     OPEN.remove(run)
     if os.environ.get(sweep.FOLDER) and not quiet:
-        said_of = 100 * figures["test/song/balanced_accuracy"]
-        say(f"{name}: balanced accuracy per song {said_of:.1f} %")
-        for line in described(config, prepared):
+        say(f"{name}: {NAMES[measure]} per song {100 * figures[f'test/song/{measure}']:.1f} %")
+        for line in (*described(config, prepared), *remarks):
             say(f"  {line}")
     elif not quiet:
         notes = described(config, prepared)
@@ -115,8 +121,43 @@ def one(
             notes.append("on two sides of the split: " + ", ".join(f"{k} {n}" for k, n in crossed.items() if n))
         if prepared.unusable:
             notes.append(f"{len(prepared.unusable)} tracks could not be used and were left out")
-        show(run_table(title(name, prepared.name, run), figures, baseline, fitted.cost, notes))
+        show(run_table(title(name, prepared.name, run), figures, baseline, fitted.cost, [*notes, *remarks]))
+        for table in tables:
+            show("")
+            show(table)
     return row
+
+
+def measure_of(config: compose.Config) -> str:
+    """The metric that runs of this task are ordered by."""
+    return str(compose.instantiate(config["task"]).measure)
+
+
+def commonest(train: Any, test: Any, measure: str) -> dict[str, float]:
+    """The test figures of always saying what is commonest in training: what a run has to beat. Targets are (n, K)."""
+    import numpy as np
+
+    from genrelab.evaluate import multilabel
+    from genrelab.evaluate.metrics import majority
+    from genrelab.types import MEASURE
+
+    if measure == MEASURE:
+        return majority(train.argmax(1), test.argmax(1), test.shape[1])
+    share = (train > 0).mean(0)
+    return multilabel.scores(test > 0, np.tile(share, (len(test), 1)), np.full(len(share), 0.5))
+
+
+def draw_confusion(songs: Any, folder: Path, name: str, of: str = "test songs") -> None:
+    """The confusion of the test songs that have one genre, and what is said of those that have none."""
+    from genrelab.evaluate.metrics import confusion
+    from genrelab.report import artifacts, pictures, style
+
+    if artifacts.several(songs):
+        return
+    said = artifacts.decided(songs, "test")
+    genres = artifacts.genres_of(songs)
+    table = confusion(said.truth, said.decided, said.n_classes)
+    style.save(pictures.confusion_picture(table, genres, f"{name}: {len(said.truth)} {of}"), folder / "confusion.png")
 
 
 def described(config: compose.Config, prepared: Any) -> list[str]:
@@ -149,9 +190,8 @@ def folds(config: compose.Config, prepared: Any, splits: Sequence[Any], tracker:
     """Trains a model a fold, each a child run; all songs count, each decided by the model that never saw it."""
     import pandas as pd
 
-    from genrelab import track
-    from genrelab.evaluate.metrics import confusion, majority
-    from genrelab.report import artifacts, pictures, style
+    from genrelab import findings, track
+    from genrelab.report import artifacts
     from genrelab.report.table import run_table
 
     name = run_name(config, "kfold")
@@ -163,23 +203,27 @@ def folds(config: compose.Config, prepared: Any, splits: Sequence[Any], tracker:
     }
     parent = begin(config, prepared, tracker, name, marks, resumed)
     known = {c.tags.get("fold"): c for c in track.children(Path(config["store"]), parent.id)} if resumed else {}
-    rows = []
+    rows, measure = [], measure_of(config)
     for split in splits:
         child = known.get(str(split.fold))
         if child and child.status == "FINISHED":
-            rows.append(sweep.row(child.name, child.id, child.folder, child.metrics, config["overrides"]))
+            rows.append(sweep.row(child.name, child.id, child.folder, child.metrics, config["overrides"], measure))
             continue
         rows.append(one(config, prepared, split, tracker, child, parent.id, quiet=True))
-        figures = rows[-1]["figures"]
-        reached = 100 * figures["test/song/balanced_accuracy"]
-        say(f"fold {split.fold + 1} of {len(splits)}: balanced accuracy per song {reached:.1f} %")
+        reached = 100 * rows[-1]["figures"][f"test/song/{measure}"]
+        say(f"fold {split.fold + 1} of {len(splits)}: {NAMES[measure]} per song {reached:.1f} %")
     loaded = [artifacts.load(Path(r["folder"])) for r in rows]
     songs, cuts = (pd.concat([part[k] for part in loaded], ignore_index=True) for k in (0, 1))
     artifacts.save(parent.folder, songs, cuts)
     figures = artifacts.pooled(songs, cuts, "val") | artifacts.pooled(songs, cuts, "test")
     bounds, reliable, groups = artifacts.test_intervals(songs, cuts, config["trainer"]["n_boot"], config["seed"])
-    pooled = artifacts.decided(songs, "test")
-    baseline = majority(prepared.truth, pooled.truth, len(prepared.genres))
+    target = prepared.labels.target[prepared.labels.known]
+    baseline = commonest(target, target, measure)
+    folder, several = parent.folder / "pictures", artifacts.several(songs)
+    options = {"n_boot": config["trainer"]["n_boot"], "seed": config["seed"]}
+    found = [] if several else findings.of_songs(songs, prepared, options, folder)
+    more, remarks, tables = findings.gathered(found)
+    figures |= more
     costs = (
         "cost/parameters",
         "cost/mflop_per_slice",
@@ -191,18 +235,19 @@ def folds(config: compose.Config, prepared: Any, splits: Sequence[Any], tracker:
     cost["cost/train_s"] = sum(r["figures"]["cost/train_s"] for r in rows)
     said = {f"baseline/majority/{k}": v for k, v in baseline.items()}
     parent.metrics(figures | bounds | cost | said | {"folds": len(rows), "songs/unusable": len(prepared.unusable)})
-    table = confusion(pooled.truth, pooled.decided, len(prepared.genres))
-    heading = f"{name}: {len(pooled.truth)} songs out of fold"
-    drawing = pictures.confusion_picture(table, prepared.genres, heading)
-    style.save(drawing, parent.folder / "pictures" / "confusion.png")
+    n_songs = len(artifacts.side_of(songs, "test"))
+    draw_confusion(songs, folder, name, "songs out of fold")
     parent.finish()
     OPEN.remove(parent)
-    notes = [*described(config, prepared), f"pooled out of fold: {len(pooled.truth)} songs, {len(rows)} folds"]
+    notes = [*described(config, prepared), f"pooled out of fold: {n_songs} songs, {len(rows)} folds"]
     notes.append("groups: " + ", ".join(f"{g} {n}" for g, n in groups.items()))
     if not reliable:
         notes.append("unreliable: a genre has fewer than 5 groups")
-    show(run_table(title(name, prepared.name, parent), figures | bounds, baseline, cost, notes))
-    return sweep.row(name, parent.id, parent.folder, figures | bounds | cost, config["overrides"])
+    show(run_table(title(name, prepared.name, parent), figures | bounds, baseline, cost, [*notes, *remarks]))
+    for table in tables:
+        show("")
+        show(table)
+    return sweep.row(name, parent.id, parent.folder, figures | bounds | cost, config["overrides"], measure)
 
 
 def audit(prepared: Any, split: Any) -> str:
@@ -229,6 +274,7 @@ def tags(config: compose.Config, *, kind: str, parent: str = "") -> dict[str, ob
         "seed": config["seed"],
         "overrides": json.dumps(config["overrides"]),
         "git_commit": git_commit(),
+        "measure": measure_of(config),
     }
     above = parent or os.environ.get(sweep.PARENT)
     return marks | ({"mlflow.parentRunId": above} if above else {})
@@ -280,7 +326,7 @@ def git_commit() -> str:
 def _first_of_each(fitted: Any, prepared: Any) -> list[int]:
     """A test song of every genre, at most 12."""
     songs = fitted.sides["test"].songs
-    firsts = [next((int(i) for i in songs if prepared.truth[i] == k), None) for k in range(len(prepared.genres))]
+    firsts = [next((int(i) for i in songs if prepared.labels.truth[i] == k), None) for k in range(len(prepared.genres))]
     return [i for i in firsts if i is not None][:12]
 
 
@@ -293,7 +339,7 @@ def examples(fitted: Any, prepared: Any) -> tuple[Any, list[str]]:
     read = [data.read([i], [prepared.spans[i][data.chosen[i][:1]]]) for i in chosen]
     with torch.no_grad():
         x = torch.cat([fitted.model.picture(r["x"], r.get("places")) for r in read])
-    return x.numpy(), [f"{prepared.genres[prepared.truth[i]]}: {prepared.tracks[i].id}" for i in chosen]
+    return x.numpy(), [f"{prepared.genres[prepared.labels.truth[i]]}: {prepared.tracks[i].id}" for i in chosen]
 
 
 def title(name: str, data: str, run: Any) -> str:

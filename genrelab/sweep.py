@@ -14,10 +14,10 @@ from typing import Any
 
 from hydra.experimental.callback import Callback
 
-from genrelab.types import CHOSEN_BY
+from genrelab.types import MEASURE
 
 PARENT, RESUME, FOLDER = "GENRELAB_PARENT", "GENRELAB_RESUME_SWEEP", "GENRELAB_SWEEP_DIR"
-BEGUN: dict[str, Any] = {}  # of this process's sweep: parent (its run), n_boot, seed
+BEGUN: dict[str, Any] = {}  # of this process's sweep: parent (its run), n_boot, seed, report
 
 
 class Parent(Callback):
@@ -31,6 +31,7 @@ class Parent(Callback):
         from genrelab.track import write_json
 
         BEGUN.update(n_boot=config.trainer.n_boot, seed=config.seed)
+        BEGUN["report"] = compose.instantiate(config.report) if config.report else None
         store = paths.store_dir(config.store)
         os.environ[FOLDER] = str(Path(config.hydra.sweep.dir).resolve())
         tracker = compose.instantiate(config.tracker)
@@ -56,21 +57,15 @@ def results(folder: Path) -> list[dict[str, Any]]:
 
 def differences(rows: list[dict[str, Any]], n_boot: int, seed: int) -> list[tuple[str, str, Any]]:
     """The run that is best on validation less every other one, on the test songs: (name, other, difference)."""
-    from genrelab.evaluate.intervals import difference
     from genrelab.report import artifacts
 
     done = [r for r in rows if r["status"] == "FINISHED"]
-    done.sort(key=lambda r: -r["figures"].get(CHOSEN_BY, 0.0))
+    done.sort(key=lambda r: -r["figures"].get(f"val/song/{r['measure']}", 0.0))
     if len(done) < 2:
         return []
-    decided = [artifacts.decided(artifacts.load(Path(r["folder"]))[0], "test") for r in done]
-    kinds = {d.n_classes for d in decided}
-    if len(kinds) > 1:
-        return []  # different genres: nothing to compare
-    return [
-        (done[0]["name"], r["name"], difference(decided[0], d, "balanced_accuracy", n_boot=n_boot, seed=seed))
-        for r, d in zip(done[1:], decided[1:], strict=True)
-    ]
+    songs = [artifacts.load(Path(r["folder"]))[0] for r in done]
+    found = [artifacts.difference(songs[0], s, done[0]["measure"], n_boot, seed) for s in songs[1:]]
+    return [(done[0]["name"], r["name"], d) for r, d in zip(done[1:], found, strict=True) if d is not None]
 
 
 def abandon(reason: str) -> None:
@@ -79,25 +74,33 @@ def abandon(reason: str) -> None:
         run.finish("KILLED", reason)
 
 
-def finish() -> tuple[int, Any]:
-    """Ends the parent; returns the exit code (1 where a child failed) and the table."""
+def finish() -> tuple[int, list[Any]]:
+    """Ends the parent; returns the exit code (1 where a child failed) and what there is to show."""
+    from genrelab.report import style
     from genrelab.report.table import sweep_table
 
     rows = results(Path(os.environ[FOLDER]))
     failed = [r for r in rows if r["status"] != "FINISHED"]
     for row, name in zip(rows, distinct(rows), strict=True):
         row["name"] = name
-    table = sweep_table(rows, differences(rows, BEGUN["n_boot"], BEGUN["seed"]))
+    tables: list[Any] = [sweep_table(rows, differences(rows, BEGUN["n_boot"], BEGUN["seed"]))]
+    done = [r for r in rows if r["status"] == "FINISHED"]
+    if BEGUN["report"] and done:
+        more, drawing = BEGUN["report"](done, BEGUN["n_boot"], BEGUN["seed"])
+        tables += more
+        if "parent" in BEGUN:
+            at = style.save(drawing, BEGUN["parent"].folder / "pictures" / "sweep.png")
+            tables.append(f"picture: {at}")
     os.environ.pop(PARENT, None)
     if run := BEGUN.pop("parent", None):
-        best = max((r["figures"].get(CHOSEN_BY, 0.0) for r in rows if r["status"] == "FINISHED"), default=None)
+        best = max(((r["figures"].get(f"val/song/{r['measure']}", 0.0), r["measure"]) for r in done), default=None)
         run.metrics(
-            {"children": len(rows), "failed": len(failed)} | ({} if best is None else {f"best/{CHOSEN_BY}": best})
+            {"children": len(rows), "failed": len(failed)} | ({f"best/val/song/{best[1]}": best[0]} if best else {})
         )
         run.finish(
             "FAILED" if failed else "FINISHED", f"{len(failed)} of {len(rows)} children failed" if failed else ""
         )
-    return (1 if failed or not rows else 0), table
+    return (1 if failed or not rows else 0), tables
 
 
 def distinct(rows: list[dict[str, Any]]) -> list[str]:
@@ -123,7 +126,12 @@ def finished_child(store: Path, overrides: list[str]) -> tuple[Any, Any]:
 
 
 def row(
-    name: str, run_id: str, folder: Path | str, figures: Mapping[str, float], overrides: list[str]
+    name: str,
+    run_id: str,
+    folder: Path | str,
+    figures: Mapping[str, float],
+    overrides: list[str],
+    measure: str = MEASURE,
 ) -> dict[str, Any]:
     return {
         "name": name,
@@ -133,4 +141,5 @@ def row(
         "reason": "",
         "figures": dict(figures),
         "overrides": overrides,
+        "measure": measure,
     }

@@ -16,7 +16,7 @@ from urllib.parse import unquote, urlparse
 
 from filelock import FileLock
 
-from genrelab.types import CHOSEN_BY, UserError
+from genrelab.types import MEASURE, UserError
 
 MODELS = ("run", "fold")  # the kinds of run that hold one trained model
 WHOLE = ("run", "kfold")  # the kinds that are an experiment of their own
@@ -39,6 +39,11 @@ class Record:
     @property
     def kind(self) -> str:
         return self.tags.get("kind", "")
+
+    @property
+    def chosen_by(self) -> float | None:
+        """The figure that orders runs, of the validation songs."""
+        return self.metrics.get(f"val/song/{self.tags.get('measure', MEASURE)}")
 
     @property
     def parent(self) -> str | None:
@@ -234,8 +239,8 @@ def find(store: Path, word: str, data: str | None = None) -> Record:
             raise UserError(f"no finished run in the store {store}: train one first (python -m genrelab)")
         return whole[0]
     if word == "best":
-        scored = [r for r in whole if CHOSEN_BY in r.metrics]
-        digests = {r.tags.get("data_digest", ""): r.experiment for r in scored}
+        scored = [(r.chosen_by, r) for r in whole if r.chosen_by is not None]
+        digests = {r.tags.get("data_digest", ""): r.experiment for _, r in scored}
         if len(digests) > 1:
             names = ", ".join(sorted(set(digests.values())))
             raise UserError(
@@ -243,7 +248,10 @@ def find(store: Path, word: str, data: str | None = None) -> Record:
             )
         if not scored:
             raise UserError(f"best: no finished run in the store {store}")
-        return max(scored, key=lambda r: r.metrics[CHOSEN_BY])
+        measures = sorted({r.tags.get("measure", MEASURE) for _, r in scored})
+        if len(measures) > 1:
+            raise UserError(f"best: the store has runs ordered by {' and by '.join(measures)}; name a run by its id")
+        return max(scored, key=lambda s: s[0])[1]
     exact = [r for r in runs if r.id == word] or [r for r in runs if len(word) >= 4 and r.id.startswith(word)]
     exact = exact or [r for r in runs if r.name == word and r.status == "FINISHED"]
     if not exact:
@@ -257,6 +265,24 @@ def find(store: Path, word: str, data: str | None = None) -> Record:
 def children(store: Path, parent: str) -> list[Record]:
     """The runs below a sweep or a k-fold run, the oldest first."""
     return records(store, f"tags.`mlflow.parentRunId` = '{parent}'")[::-1]
+
+
+def models(store: Path, record: Record) -> list[Record]:
+    """The runs that hold the models of a run: itself, or of a k-fold run its finished folds.
+
+    Raises UserError where there is none.
+    """
+    if record.kind == "kfold":
+        folds = [c for c in children(store, record.id) if c.status == "FINISHED"]
+        if not folds:
+            raise UserError(f"{record.name} has no finished fold")
+        return folds
+    if record.kind not in MODELS or record.status != "FINISHED":
+        raise UserError(
+            f"{record.name} ({record.id[:8]}, {record.kind}) is {record.status} and holds no finished model; name "
+            "another run"
+        )
+    return [record]
 
 
 def write_json(path: Path, value: object) -> None:

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 
 GROUP_KEYS = ("group", "artist", "album", "track")  # what songs may share, coarsest first; never studio
 SIDES = ("train", "val", "test")
-CHOSEN_BY = "val/song/balanced_accuracy"  # the figure that orders runs; never one of the test side
+MEASURE = "balanced_accuracy"  # what runs are ordered by, on the validation songs and never on the test side
+NO_TAG = "no tag"  # the answer to a song of none of the genres
 
 
 def digest(*parts: object) -> str:
@@ -32,7 +33,8 @@ class Track:
 
     id: str
     path: Path  # absolute
-    genres: tuple[str, ...]  # at least one
+    genres: tuple[str, ...]  # none: a song of no genre, for the test of what a run says of such
+    weights: tuple[float, ...] | None = None  # of the genres, adding up to 1; None: not weighted
     artist: str | None = None
     album: str | None = None
     studio: str | None = None
@@ -44,6 +46,27 @@ class Track:
     tempo_bpm: float | None = None
     beats: Path | None = None  # absolute; CSV of time, beat_in_bar
     licence: str | None = None
+
+    @property
+    def genre(self) -> str | None:
+        """The heaviest of its genres, else the first; None for a song of no genre."""
+        if not self.genres:
+            return None
+        return self.genres[self.weights.index(max(self.weights))] if self.weights else self.genres[0]
+
+
+@dataclass(frozen=True)
+class Labels:
+    """The truth about n songs, as a task reads it."""
+
+    genres: tuple[str, ...]  # K
+    truth: np.ndarray  # (n,) int64, 0..K-1 the song's main genre; K: none of them
+    target: np.ndarray  # (n, K) float32, what the loss wants of each genre, 0..1
+
+    @property
+    def known(self) -> np.ndarray:
+        """(n,) bool: songs of one of the genres."""
+        return self.truth < len(self.genres)
 
 
 @dataclass(frozen=True)
@@ -71,10 +94,16 @@ class Decision:
 
     genres: tuple[tuple[str, float], ...]
     no_tag: str | None = None  # the reason, where the answer is `no tag`
+    n_said: int = 1  # how many of the genres are the answer
+
+    @property
+    def said(self) -> str:
+        """The genres that it names, were it never `no tag`."""
+        return "|".join(g for g, _ in self.genres[: self.n_said])
 
     @property
     def label(self) -> str:
-        return "no tag" if self.no_tag else self.genres[0][0]
+        return NO_TAG if self.no_tag else self.said
 
 
 @dataclass(frozen=True)
@@ -85,3 +114,10 @@ class Scores:
     slice: Tensor  # (N, K) log-scores, packed
     owner: Tensor  # (N,) the song of each slice
     embedding: Tensor  # (N, D)
+    texture: Tensor | None = None  # (N, figures), where somebody asks for it
+
+    def per_song(self, x: Tensor) -> Tensor:
+        """The mean over each song's slices: (N, ...) -> (B, ...)."""
+        total = x.new_zeros(len(self.song), *x.shape[1:]).index_add_(0, self.owner, x)
+        count = x.new_zeros(len(self.song)).index_add_(0, self.owner, x.new_ones(len(x)))
+        return total / count.reshape(-1, *[1] * (x.dim() - 1))

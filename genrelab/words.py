@@ -11,7 +11,17 @@ from typing import Any
 from genrelab.paths import conf_dir
 from genrelab.types import UserError
 
-PATH_KEYS = ("store", "data.path", "data.map", "data.unknown", "split.path", "net.path", "tracker.path")
+PATH_KEYS = (
+    "store",
+    "data.path",
+    "data.map",
+    "data.unknown",
+    "data.tree",
+    "split.path",
+    "net.path",
+    "net.weights",
+    "tracker.path",
+)
 WHAT = {"Integer": "a whole number", "Float": "a number", "Boolean": "true or false"}
 
 

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 import soundfile
 import torch
 from torch import Tensor
 
 from genrelab import store
-from genrelab.model import SongClassifier
+from genrelab.model import LENGTHS, SongClassifier
 from genrelab.slice.base import cut
+from genrelab.texture import texture
 from genrelab.types import Track
 from tests.front.contract import noise
 from tests.parts import SAMPLE_RATE, config, names, part
@@ -21,10 +23,13 @@ SMALL = {"n_fft": 512, "n_bins": 32}
 SLICE = {"length_s": 0.64, "hop_s": 0.64, "n_frames": 32}
 
 
-def made(norm: str = "slice", agg: str = "gru", net: str = "cnn", **slicing: float) -> SongClassifier:
+def made(
+    norm: str = "slice", agg: str = "gru", net: str = "cnn", several: bool = False, **slicing: float
+) -> SongClassifier:
     torch.manual_seed(0)
     parts = part("front/stft", **SMALL), part("slice/fixed", **SLICE | slicing)
-    return SongClassifier(*parts, part(f"norm/{norm}"), part(f"net/{net}"), part(f"agg/{agg}"), GENRES).eval()
+    ways = part(f"norm/{norm}"), part(f"net/{net}"), part(f"agg/{agg}")
+    return SongClassifier(*parts, *ways, GENRES, several).eval()
 
 
 def some(n: int, model: SongClassifier) -> Tensor:
@@ -51,11 +56,97 @@ def test_packed_equals_song_by_song(norm: str, agg: str) -> None:
 
 
 @torch.no_grad()
-def test_a_vote_is_a_function_of_the_slice_scores() -> None:
-    model = made(agg="mean")
+@pytest.mark.parametrize("several", [False, True])
+def test_a_vote_is_a_function_of_the_slice_scores(several: bool) -> None:
+    model = made(agg="mean", several=several)
     said = model(some(5, model), torch.tensor([2, 3]))
-    p = said.slice.softmax(-1)
-    assert torch.allclose(said.song.exp(), torch.stack([p[:2].mean(0), p[2:].mean(0)]), atol=1e-6)
+    p, song = (x.sigmoid() if several else x.softmax(-1) for x in (said.slice, said.song))
+    assert model.agg.several == several
+    assert torch.allclose(song, torch.stack([p[:2].mean(0), p[2:].mean(0)]), atol=1e-6)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("agg", names("agg"))
+def test_embeddings_are_judged_as_slices_are(agg: str) -> None:
+    """The way of `net=frozen`, which keeps the embeddings of all slices and not the slices."""
+    model, lengths = made(agg=agg), torch.tensor([2, 4])
+    x = some(6, model)
+    whole, parts = model(x, lengths), model.judge(model.embed(x, lengths), lengths)
+    assert torch.equal(whole.song, parts.song)
+    assert torch.equal(whole.slice, parts.slice)
+    assert torch.equal(whole.owner, parts.owner)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("agg", names("agg"))
+def test_a_shorter_song_is_its_first_slices_alone(agg: str) -> None:
+    """After 1, 2, 4 ... slices, as many as each song has; beyond the longest song nothing changes any more."""
+    model, lengths = made(agg=agg), [3, 1, 9, 4]
+    x = some(sum(lengths), model)
+    n_slices = torch.tensor(lengths)
+    said = model(x, n_slices)
+    found = model.shorter(said, n_slices)
+    assert len(found) == len(LENGTHS)
+    assert LENGTHS[:5] == (1, 2, 4, 8, 16)
+    for heard, song in zip(LENGTHS, found, strict=True):
+        cut = [own[:heard] for own in x.split(lengths)]
+        alone = torch.cat([model(own, torch.tensor([len(own)])).song for own in cut])
+        assert torch.allclose(song, alone, rtol=1e-5, atol=1e-5), heard
+    assert torch.allclose(found[-1], said.song, rtol=1e-5, atol=1e-5)
+    assert not torch.equal(found[3][2], found[4][2])  # the longest song has a ninth slice
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("several", [False, True])
+@pytest.mark.parametrize("agg", ["gru", "vote"])
+def test_answers_are_the_scores_as_arrays(agg: str, several: bool) -> None:
+    model, lengths = made(agg=agg, several=several), [3, 1, 2]
+    n_slices = torch.tensor(lengths)
+    said = model(some(6, model), n_slices)
+    about = {"index": torch.tensor([7, 5, 9]), "truth": torch.tensor([2, 0, 3]), "target": torch.rand(3, 3)}
+    answers = model.answers(said, n_slices, **about)
+    assert answers.several == several
+    for name, value in about.items():
+        np.testing.assert_array_equal(getattr(answers, name), value.numpy())
+    np.testing.assert_array_equal(answers.n_slices, lengths)
+    np.testing.assert_array_equal(answers.song, said.song.numpy())
+    np.testing.assert_array_equal(answers.slice, said.slice.numpy())
+    rows = [z.double().numpy().mean(0) for z in said.embedding.split(lengths)]
+    np.testing.assert_allclose(answers.embedding, rows, atol=1e-6)
+    scores = [s.double().numpy().mean(0) for s in said.slice.split(lengths)]
+    expected = said.song.numpy() if model.agg.trained else scores  # log shares of a vote are no logits
+    np.testing.assert_allclose(answers.logits, expected, atol=1e-6)
+    np.testing.assert_array_equal(answers.known, [True, True, False])
+    p = model.agg.probabilities(said.song).numpy()
+    np.testing.assert_allclose(answers.probabilities(), p, atol=1e-6)
+
+
+@torch.no_grad()
+def test_a_told_song_has_its_texture_too() -> None:
+    """As `forward`, and the mean over each song's slices of what its normalised pictures are made of."""
+    model, n_slices = made(norm="slice"), torch.tensor([3, 1])
+    x = some(4, model)
+    said, told = model(x, n_slices), model.tell(x, n_slices)
+    for name in ("song", "slice", "embedding", "owner"):
+        assert torch.equal(getattr(said, name), getattr(told, name)), name
+    assert said.texture is None
+    seen = texture(model.seen(x, n_slices))
+    assert model.answers(said, n_slices).texture.shape == (2, 0)
+    found = model.answers(told, n_slices).texture
+    np.testing.assert_allclose(found, torch.stack([seen[:3].mean(0), seen[3]]), atol=1e-5)
+    np.testing.assert_allclose(found, model.answers(model.tell(x - 20, n_slices), n_slices).texture, atol=1e-3)
+
+
+def test_answers_of_songs_that_nobody_knows_are_plain_arrays() -> None:
+    """Of a song that is asked about, with gradients and in half precision: no truth, and single precision."""
+    model, n_slices = made(), torch.tensor([2, 2])
+    with torch.autocast("cpu", torch.bfloat16):
+        answers = model.answers(model(some(4, model), n_slices), n_slices)
+    assert not answers.known.any()
+    assert not answers.target.any()
+    np.testing.assert_array_equal(answers.index, [0, 1])
+    for name in ("song", "slice", "embedding", "logits", "target"):
+        assert getattr(answers, name).dtype == np.float32, name
 
 
 def test_all_of_it_learns() -> None:

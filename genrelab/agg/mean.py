@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from torch import Tensor
 
 from genrelab.agg.base import Agg, masked_mean
 
 
 class Mean(Agg):
-    """Soft vote: the log of the mean probability over the slices."""
+    """Soft vote: the mean probability over the slices."""
 
-    trained = False
+    trained: ClassVar[bool] = False
+    order_free: ClassVar[bool] = True
 
     def forward(self, z: Tensor, mask: Tensor, slice_scores: Tensor) -> Tensor:  # noqa: ARG002
-        return masked_mean(slice_scores.float().softmax(-1), mask).clamp_min(1e-12).log()
+        return self.log_scores(masked_mean(self.probabilities(slice_scores), mask))

@@ -169,7 +169,8 @@ def _trained(run: str) -> Chosen:
         raise UserError(
             f"--run {run}: {record.name} ({record.id[:8]}, {record.status}) holds no finished model; name another"
         )
-    model, _, config = compose.restore(record.folder)
+    asked = compose.restore(record.folder)
+    model, config = asked.model, asked.config
     note = f"trained by {record.name} ({record.id[:8]})" if model.front.learned else f"as in {record.name}"
     return Chosen(config["choices"]["front"], model.front, note, _pitches(model.front, config), config)
 

@@ -10,9 +10,10 @@ import typer
 
 from genrelab import paths
 from genrelab.report.console import BAR, say, show
-from genrelab.types import CHOSEN_BY, Decision, UserError
+from genrelab.types import Decision, UserError
 
 if TYPE_CHECKING:
+    from genrelab.compose import Restored
     from genrelab.track import Record
 
 
@@ -26,11 +27,12 @@ def run(
 
     files = _files(songs)
     record = chosen_run(paths.store_dir(), run)
-    model, task, config = compose.restore(record.folder)
-    say(f"by {record.name} ({record.id[:8]}), trained on {record.experiment}; probabilities are uncalibrated")
+    asked = compose.restore(record.folder)
+    word = "calibrated" if asked.rule.temperature is not None else "uncalibrated: it had too few validation songs"
+    say(f"by {record.name} ({record.id[:8]}), trained on {record.experiment}; probabilities are {word}")
     said = []
     for n, file in enumerate(files, 1):
-        said.append(_ask(file, model, task, config) | {"run": record.id})
+        said.append(_ask(file, asked) | {"run": record.id})
         BAR("listening", n, len(files))
     if as_json:
         print(json.dumps(said, indent=1, ensure_ascii=False))
@@ -54,22 +56,12 @@ def chosen_run(store: Path, word: str | None) -> Record:
         if len(newest) > 1:
             choices = ", ".join(f"--run {r.id[:8]} ({r.name} on {data})" for data, r in newest.items())
             raise UserError(f"the store has runs on {len(newest)} data sets; say which to ask: {choices}")
-    record = track.find(store, word or "last")
-    if record.kind == "kfold":
-        folds = [c for c in track.children(store, record.id) if c.status == "FINISHED"]
-        if not folds:
-            raise UserError(f"{record.name} has no finished fold")
-        record = max(folds, key=lambda r: r.metrics.get(CHOSEN_BY, 0.0))
-    if record.kind not in track.MODELS or record.status != "FINISHED":
-        raise UserError(
-            f"{record.name} ({record.id[:8]}) is {record.status} and holds no finished model; name another with --run"
-        )
-    return record
+    return max(track.models(store, track.find(store, word or "last")), key=lambda r: r.chosen_by or 0.0)
 
 
 def _files(songs: list[str]) -> list[Path]:
     """The files given, and the audio files below the folders given. Raises UserError for a name that is not there."""
-    from genrelab.data.sources.folder import audio_files
+    from genrelab.data.sources.audio import audio_files
 
     found: list[Path] = []
     for name in songs:
@@ -86,13 +78,12 @@ def _files(songs: list[str]) -> list[Path]:
     return found
 
 
-def _ask(path: Path, model: Any, task: Any, config: dict[str, Any]) -> dict[str, Any]:
-    """What the model says of one file, or why it cannot be asked."""
-    import torch
-
+def _ask(path: Path, asked: Restored) -> dict[str, Any]:
+    """What the run says of one file, or why it cannot be asked."""
     from genrelab.audio import decode
-    from genrelab.audio.beats import estimate
+    from genrelab.foreign import answered
 
+    model, sample_rate = asked.model, asked.config["sample_rate"]
     answer: dict[str, Any] = {
         "path": str(path),
         "label": None,
@@ -102,23 +93,20 @@ def _ask(path: Path, model: Any, task: Any, config: dict[str, Any]) -> dict[str,
         "error": None,
     }
     try:
-        wave = decode.load(path, config["sample_rate"])
+        wave = decode.load(path, sample_rate)
     except decode.AudioError as error:
         return answer | {"error": ": ".join(filter(None, (error.reason, error.detail)))}
     if decode.is_silent(wave):
         decision = Decision((), no_tag="silent")
         return answer | {"label": decision.label, "no_tag": decision.no_tag}
-    if len(wave) / config["sample_rate"] + 1e-6 < model.slicer.min_s:
-        return answer | {
-            "error": f"shorter than a slice: {len(wave) / config['sample_rate']:.2f} s of {model.slicer.min_s:g} s"
-        }
-    beats = estimate(wave, config["sample_rate"]) if model.slicer.needs_beats else None
-    x, places, _ = model.slices(torch.from_numpy(wave), config["sample_rate"], beats)
-    with torch.no_grad():
-        scores = model(x, torch.tensor([len(x)]), places)
-    decision = task.decide(task.probabilities(scores.song)[0].tolist(), model.genres)
+    seconds = len(wave) / sample_rate
+    if seconds + 1e-6 < model.slicer.min_s:
+        return answer | {"error": f"shorter than a slice: {seconds:.2f} s of {model.slicer.min_s:g} s"}
+    said = answered(model, wave, sample_rate)
+    (decision,) = asked.rule.decide(said, model.genres)
     ranked = [{"genre": g, "probability": round(p, 4)} for g, p in decision.genres]
-    return answer | {"label": decision.label, "no_tag": decision.no_tag, "genres": ranked, "n_slices": len(x)}
+    n_slices = int(said.n_slices[0])
+    return answer | {"label": decision.label, "no_tag": decision.no_tag, "genres": ranked, "n_slices": n_slices}
 
 
 def _table(said: list[dict[str, Any]]) -> Any:
@@ -133,7 +121,8 @@ def _table(said: list[dict[str, Any]]) -> Any:
     table.add_column("genre", overflow="fold")
     table.add_column("then", overflow="fold")
     for s in said:
-        ranked = [f"{g['genre']} {100 * g['probability']:.0f} %" for g in s["genres"][:3]]
-        first = s["error"] or (f"no tag ({s['no_tag']})" if s["no_tag"] else ranked[0])
-        table.add_row(*texts(Path(s["path"]).name, first, ", ".join(ranked[1:])))
+        n_said = 0 if s["no_tag"] else len((s["label"] or "").split("|"))
+        ranked = [f"{g['genre']} {100 * g['probability']:.0f} %" for g in s["genres"][: max(3, n_said + 2)]]
+        first = s["error"] or (f"no tag ({s['no_tag']})" if s["no_tag"] else ", ".join(ranked[:n_said]))
+        table.add_row(*texts(Path(s["path"]).name, first, ", ".join(ranked[n_said:])))
     return table

@@ -63,8 +63,11 @@ def launch(argv: Sequence[str]) -> int:
         if OUTCOME.get("code") == 0:
             show(next_steps())
         return int(OUTCOME.get("code", 0))
-    code, table = sweep.finish()
-    show(table)
+    code, tables = sweep.finish()
+    for i, table in enumerate(tables):
+        if i:
+            show("")
+        show(table)
     show(f"\nmore: {_self()} ui    the runs side by side in MLflow")
     return code
 
@@ -92,7 +95,8 @@ def attempt(config: compose.Config, folder: Path, resumed: Any = None) -> dict[s
         done, cut_off = sweep.finished_child(Path(config["store"]), config["overrides"])
         if done:
             say(f"{done.name} ({done.id[:8]}) is finished already")
-            row = sweep.row(done.name, done.id, done.folder, done.metrics, config["overrides"])
+            measure = runs.measure_of(config)
+            row = sweep.row(done.name, done.id, done.folder, done.metrics, config["overrides"], measure)
         else:
             row = runs.train(config, tracker, resumed or cut_off)
     except SystemExit as error:  # so Lightning passes an interrupt on

@@ -110,8 +110,8 @@ def _mapping(columns: Mapping[str, str] | None, header: list[str], path: Path) -
     return names
 
 
-def _need(names: dict[str, str], header: list[str], path: Path) -> None:
-    for wanted in (("path",), ("genre", "genres")):
+def _need(names: dict[str, str], header: list[str], path: Path, labelled: bool) -> None:
+    for wanted in (("path",), *((("genre", "genres"),) if labelled else ())):
         if not any(name in names for name in wanted):
             listed = ", ".join(name for name in header if name)
             odd = ";" in listed or "\t" in listed
@@ -130,13 +130,29 @@ def _default_id(path: Path, folder: Path, start_s: float) -> str:
     )
 
 
-def _track(row: dict[str, str], names: dict[str, str], folder: Path, where: str) -> Track:
+def _genres(text: str, where: str) -> tuple[tuple[str, ...], tuple[float, ...] | None]:
+    """`rap|rock` -> names; `rap:0.6|rock:0.4` -> names and weights, which are brought to a sum of 1."""
+    parts = list(dict.fromkeys(part.strip() for part in text.split("|") if part.strip()))
+    found = [re.fullmatch(r"(.*\S)\s*:\s*(\d*\.?\d+(?:e[-+]?\d+)?)", part, re.IGNORECASE) for part in parts]
+    if not any(found):
+        return tuple(parts), None
+    weights = {f[1]: float(f[2]) for f in found if f}
+    total = sum(weights.values())
+    if len(weights) < len(parts) or min(weights.values()) <= 0 or total == math.inf:
+        raise UserError(
+            f"{where}: genres is {text!r}, expected a weight above 0 behind each name or behind none, each name once: "
+            "write it as rap:0.6|rock:0.4"
+        )
+    return tuple(weights), tuple(w / total for w in weights.values())
+
+
+def _track(row: dict[str, str], names: dict[str, str], folder: Path, where: str, labelled: bool) -> Track:
     cell = {ours: row.get(theirs, "") for ours, theirs in names.items()}
     if not cell["path"]:
         raise UserError(f"{where}: path is empty, expected a file relative to the manifest: fill it or remove the row")
     listed = cell.get("genres") or cell.get("genre") or ""
-    genres = tuple(dict.fromkeys(genre.strip() for genre in listed.split("|") if genre.strip()))
-    if not genres:
+    genres, weights = _genres(listed, where) if labelled else ((), None)
+    if labelled and not genres:
         raise UserError(f"{where}: genre is empty, expected a name: fill it or remove the row")
     numbers = {name: _number(cell.get(name, ""), name, where) for name in NUMBERS}
     start_s = numbers["start_s"] or 0.0
@@ -146,6 +162,7 @@ def _track(row: dict[str, str], names: dict[str, str], folder: Path, where: str)
         id=cell.get("id") or _default_id(path, folder, start_s),
         path=path,
         genres=genres,
+        weights=weights,
         start_s=start_s,
         duration_s=numbers["duration_s"],
         tempo_bpm=numbers["tempo_bpm"],
@@ -155,12 +172,14 @@ def _track(row: dict[str, str], names: dict[str, str], folder: Path, where: str)
     )
 
 
-def read_manifest(path: Path, columns: Mapping[str, str] | None = None) -> list[Track]:
+def read_manifest(path: Path, columns: Mapping[str, str] | None = None, *, labelled: bool = True) -> list[Track]:
     """The rows of a manifest in their order; identical rows once.
 
-    UTF-8 with or without a mark; `path` and `genre` (or `genres`, separated by `|`) are required, relative paths are
-    relative to the manifest's folder. `columns` maps our names to theirs. `split`, else `fold`, becomes Track.split.
-    An `id` that is not given is the path without its suffix, and `@12.5s` for a window that begins there.
+    UTF-8 with or without a mark; `path` and `genre` are required, or `genres`: names separated by `|`, each with its
+    weight or none (`rap:0.6|rock:0.4`). Without `labelled` the songs are of no genre, whatever the table says.
+    Relative paths are relative to the manifest's folder. `columns` maps our names to theirs. `split`, else `fold`,
+    becomes Track.split. An `id` that is not given is the path without its suffix, and `@12.5s` for a window that begins
+    there.
 
     Raises UserError, one line that names the file, the row of the file (the header is row 1), what was expected and
     what to do. Whether the audio files exist is not looked at.
@@ -168,14 +187,14 @@ def read_manifest(path: Path, columns: Mapping[str, str] | None = None) -> list[
     path = Path(path).expanduser()
     header, rows = read_table(path, "manifest", "data.path")
     names = _mapping(columns, header, path)
-    _need(names, header, path)
+    _need(names, header, path, labelled)
     folder = Path(os.path.abspath(path)).parent  # noqa: PTH100
     seen: dict[str, tuple[int, Track]] = {}
     for number, row in rows:
-        track = _track(row, names, folder, f"manifest {path}, row {number}")
+        track = _track(row, names, folder, f"manifest {path}, row {number}", labelled)
         first, other = seen.setdefault(track.id, (number, track))
         if other != track:
-            looked = ("path", "genres", *TEXTS, *NUMBERS, "split", "beats")
+            looked = ("path", "genres", "weights", *TEXTS, *NUMBERS, "split", "beats")
             differ = [name for name in looked if getattr(other, name) != getattr(track, name)]
             raise UserError(
                 f"manifest {path}: rows {first} and {number} have the same id {track.id!r} but another "
@@ -198,7 +217,10 @@ def manifest_rows(tracks: Sequence[Track], folder: Path | None = None) -> list[d
         {
             "id": track.id,
             "path": shown(track.path),
-            "genres": "|".join(track.genres),
+            "genres": "|".join(
+                genre if track.weights is None else f"{genre}:{weight!r}"
+                for genre, weight in zip(track.genres, track.weights or track.genres, strict=True)
+            ),
             **{name: getattr(track, name) or "" for name in (*TEXTS, "split")},
             **{name: "" if (value := getattr(track, name)) is None else repr(float(value)) for name in NUMBERS},
             "beats": shown(track.beats),

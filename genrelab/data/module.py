@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from copy import copy
 from typing import Any
 
 import numpy as np
@@ -15,8 +16,9 @@ from genrelab.front.base import FULL_SCALE, Front, Learned
 from genrelab.slice.base import Slicer, cut, on_grid
 from genrelab.slice.wave import cut_waves
 from genrelab.store import Pictures
+from genrelab.types import Labels
 
-Batch = dict[str, Any]  # what `SongSlices.read` says of N slices; n_slices, truth, index (B,)
+Batch = dict[str, Any]  # what `SongSlices.read` says of N slices; n_slices, index, truth (B,), target (B, K)
 
 
 class SongSlices(Dataset[Batch]):
@@ -30,20 +32,26 @@ class SongSlices(Dataset[Batch]):
         self,
         pictures: Pictures,
         spans: Sequence[Tensor],
-        truth: np.ndarray,
+        labels: Labels,
         split: Split,
         side: str,
         slicer: Slicer,
         front: Front,
         seed: int,
     ) -> None:
-        self.pictures, self.spans, self.truth = pictures, spans, truth
+        self.pictures, self.spans, self.labels = pictures, spans, labels
         self.slicer, self.front, self.seed, self.epoch = slicer, front, seed, 0
         self.training = side == "train"
         self.chosen = {i: split.slices(i, len(s), side) for i, s in enumerate(spans)}
         self.songs = np.array([i for i, c in self.chosen.items() if len(c)], dtype=np.int64)
         # a shifted slice would reach into its neighbour, which may lie on the other side
         self.jitter = slicer.jitter and self.training and split.kind != "slice"
+
+    def whole(self) -> SongSlices:
+        """The same songs with all of their slices, as validation takes them."""
+        other = copy(self)
+        other.training, other.jitter = False, False
+        return other
 
     def __len__(self) -> int:
         return len(self.songs)
@@ -54,21 +62,34 @@ class SongSlices(Dataset[Batch]):
     def __getitems__(self, positions: Sequence[int]) -> Batch:
         songs = [int(self.songs[p]) for p in positions]
         spans = [self.pick(i) for i in songs]
-        return self.read(songs, spans) | {
-            "n_slices": torch.tensor([len(s) for s in spans]),
-            "truth": torch.from_numpy(self.truth[songs]),
+        return self.read(songs, spans) | self.about(songs, [len(s) for s in spans])
+
+    def about(self, songs: Sequence[int], n_slices: Sequence[int]) -> Batch:
+        """What is known of the songs beside their slices."""
+        return {
+            "n_slices": torch.tensor(n_slices),
             "index": torch.tensor(songs),
+            "truth": torch.from_numpy(self.labels.truth[songs]),
+            "target": torch.from_numpy(self.labels.target[songs]),
         }
+
+    def random(self, i: int) -> np.random.Generator:
+        """What decides about song i in this epoch."""
+        return np.random.default_rng((self.seed, self.epoch, i))
+
+    def window(self, i: int, random: np.random.Generator) -> np.ndarray:
+        """Which of its slices song i gives now: rising indices."""
+        chosen = self.chosen[i]
+        if not self.training:
+            return chosen
+        most = self.slicer.max_per_song or len(chosen)
+        begin = random.integers(max(1, len(chosen) - most + 1))
+        return chosen[begin : begin + most]
 
     def pick(self, i: int) -> Tensor:
         """The spans (S, 2) that song i gives now."""
-        chosen = self.chosen[i]
-        if not self.training:
-            return self.spans[i][chosen]
-        random = np.random.default_rng((self.seed, self.epoch, i))
-        most = self.slicer.max_per_song or len(chosen)
-        begin = random.integers(max(1, len(chosen) - most + 1))
-        spans = self.spans[i][chosen[begin : begin + most]]
+        random = self.random(i)
+        spans = self.spans[i][self.window(i, random)]
         if self.jitter:
             hop = float(spans[1, 0] - spans[0, 0]) if len(spans) > 1 else float(spans[0, 1] - spans[0, 0])
             frames = self.pictures.n_frames[i]
@@ -113,7 +134,7 @@ class Songs(Sampler[int]):
 
     def __iter__(self) -> Iterator[int]:
         random = np.random.default_rng((self.data.seed, self.data.epoch))
-        truth = self.data.truth[self.data.songs]
+        truth = self.data.labels.truth[self.data.songs]
         pools = [np.flatnonzero(truth == k) for k in np.unique(truth)] if self.balance else [np.arange(len(truth))]
         quota = np.full(len(pools), len(self) // len(pools))
         quota[random.permutation(len(pools))[: len(self) - quota.sum()]] += 1

@@ -1,6 +1,7 @@
 """Pure functions on arrays: the metrics and their intervals."""
 
-from genrelab.evaluate.intervals import Difference, Interval, Predictions, bootstrap, difference, song_groups
+from genrelab.evaluate.groups import song_groups
+from genrelab.evaluate.intervals import Difference, Interval, Predictions, bootstrap, difference
 from genrelab.evaluate.metrics import METRICS, confusion, from_confusion, majority, scores
 
 __all__ = [

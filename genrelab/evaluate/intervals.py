@@ -13,20 +13,20 @@ should be, half of it with two groups (Rao & Wu 1988, Resampling inference with 
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from genrelab.evaluate.groups import group_indices
 from genrelab.evaluate.metrics import METRICS, class_indices, confusion, from_confusion
+from genrelab.evaluate.weighted import percentile_interval
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
 FEW_GROUPS = 5  # with fewer in a genre the word is "unreliable"
-LEVEL = 0.95
 CHUNK = 4_000_000  # weights drawn at once: 32 MB
 
 
@@ -81,12 +81,6 @@ class Difference:
         return self.n_groups_min >= FEW_GROUPS
 
 
-def song_groups(groups: Sequence[str | None], ids: Sequence[str]) -> NDArray[np.str_]:
-    """(n,) group keys, where a song without a group is a group of its own."""
-    own = [f"song:{i}" if _missing(g) else f"group:{g}" for g, i in zip(groups, ids, strict=True)]
-    return np.asarray(own, dtype=np.str_)
-
-
 def bootstrap(
     truth: ArrayLike,
     decided: ArrayLike,
@@ -105,7 +99,7 @@ def bootstrap(
     """
     t = class_indices(truth, n_classes, "truth")
     d = class_indices(decided, n_classes + 1, "decided")
-    g = _group_indices(groups)
+    g = group_indices(groups)
     _same_length(t, d, g)
     w = np.ones(len(t)) if weights is None else np.asarray(weights, dtype=float)
     n_groups_min = _n_groups_min(t, g)
@@ -114,7 +108,7 @@ def bootstrap(
     if drawn is None:
         return {name: Interval(float("nan"), float("nan"), n_groups_min) for name in METRICS}
     figures = from_confusion(drawn[:, 0])
-    return {name: Interval(*_percentile(figures[name], float(point[name])), n_groups_min) for name in METRICS}
+    return {name: Interval(*percentile_interval(figures[name], float(point[name])), n_groups_min) for name in METRICS}
 
 
 def difference(a: Predictions, b: Predictions, metric: str, *, n_boot: int, seed: int) -> Difference:
@@ -138,7 +132,7 @@ def difference(a: Predictions, b: Predictions, metric: str, *, n_boot: int, seed
     if drawn[0] is None or drawn[1] is None:
         lo, hi = float("nan"), float("nan")
     else:
-        lo, hi = _percentile(drawn[0] - drawn[1], points)
+        lo, hi = percentile_interval(drawn[0] - drawn[1], points)
     return Difference(metric, points, lo, hi, paired, len(a.ids), len(b.ids), n_groups_min)
 
 
@@ -154,7 +148,7 @@ class _Side:
     @classmethod
     def of(cls, p: Predictions) -> _Side:
         t = class_indices(p.truth, p.n_classes, "truth")
-        return cls(t, class_indices(p.decided, p.n_classes + 1, "decided"), _group_indices(p.groups), p.n_classes)
+        return cls(t, class_indices(p.decided, p.n_classes + 1, "decided"), group_indices(p.groups), p.n_classes)
 
     def figure(self, metric: str) -> float:
         return float(from_confusion(confusion(self.truth, self.decided, self.n_classes, no_tag=True))[metric])
@@ -242,15 +236,6 @@ def _drawn_sums(counts: NDArray, n_boot: int, rng: np.random.Generator) -> NDArr
     return out * (n / (n - 1))
 
 
-def _percentile(figures: NDArray, point: float) -> tuple[float, float]:
-    """The central 95 % of (n_boot,) figures, widened to hold the point."""
-    figures = figures[np.isfinite(figures)]
-    if not len(figures) or not np.isfinite(point):
-        return float("nan"), float("nan")
-    lo, hi = np.quantile(figures, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-    return min(float(lo), point), max(float(hi), point)
-
-
 def _n_groups_min(truth: NDArray, groups: NDArray) -> int:
     """The number of groups in the genre that has the fewest, among the genres that occur."""
     pairs = np.unique(np.stack([truth, groups]), axis=1)
@@ -265,27 +250,6 @@ def _joined(a: NDArray, b: NDArray) -> NDArray[np.intp]:
     n_a, n_b = int(a.max()) + 1, int(b.max()) + 1
     links = coo_array((np.ones(len(a)), (a, n_a + b)), shape=(n_a + n_b, n_a + n_b))
     return connected_components(links, directed=False)[1][a].astype(np.intp)
-
-
-def _group_indices(groups: ArrayLike) -> NDArray[np.intp]:
-    """(n,) 0..G-1, in the order of the keys."""
-    # a list stays as it is: numpy would turn a NaN among strings into the text "nan"
-    g = groups if isinstance(groups, np.ndarray) else np.asarray(groups, dtype=object)
-    if g.ndim != 1 or not len(g):
-        raise ValueError(f"groups is one key a row, at least one row; this has the shape {g.shape}")
-    if g.dtype.kind in "fOUS" and any(_missing(key) for key in g.tolist()):
-        raise ValueError("a row has no group: expected the song's own id there (see song_groups)")
-    return np.unique(g.astype(str) if g.dtype.kind == "O" else g, return_inverse=True)[1].astype(np.intp)
-
-
-def _missing(key: object) -> bool:
-    """What a table leaves empty: None, NaN, pandas' NA or no text."""
-    return (
-        key is None
-        or type(key).__name__ == "NAType"
-        or key in {"", b""}
-        or (isinstance(key, float) and math.isnan(key))
-    )
 
 
 def _same_length(*arrays: NDArray) -> None:

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from genrelab.report import style
+from genrelab.report.table import NAMES
+from genrelab.types import MEASURE, NO_TAG
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -17,7 +19,6 @@ if TYPE_CHECKING:
 TICKS_HZ = (20, 50, 100, 200, 500, 1000, 2000, 5000, 10000, 20000)
 MAX_SLICES = 12
 RANGE_DB = 80.0  # what lies further below the loudest is drawn as dark as this
-NO_TAG = "no tag"
 
 
 def confusion_picture(confusion: ArrayLike, genres: Sequence[str], title: str) -> Figure:
@@ -155,11 +156,11 @@ def frequency_ticks(bin_hz: ArrayLike | None, n_bins: int) -> tuple[NDArray | No
     return np.asarray([at for at, _ in kept]), [_hz_label(tick) for _, tick in kept], falling
 
 
-def curves_picture(history: Sequence[dict[str, float]], best: float | None = None) -> Figure:
-    """Loss and balanced accuracy against the epoch; the epoch whose weights were kept is marked.
+def curves_picture(history: Sequence[dict[str, float]], best: float | None = None, measure: str = MEASURE) -> Figure:
+    """Loss and the measure against the epoch; the epoch whose weights were kept is marked.
 
-    history: a dict an epoch with any of `epoch` (else its place), `train/loss`, `val/loss`,
-    `val/song/balanced_accuracy`, `val/slice/balanced_accuracy`; best: an epoch.
+    history: a dict an epoch with any of `epoch` (else its place), `train/loss`, `val/loss`, `val/song/MEASURE`,
+    `val/slice/MEASURE`; best: an epoch.
     """
     import matplotlib as mpl
     from matplotlib.ticker import MaxNLocator
@@ -177,10 +178,10 @@ def curves_picture(history: Sequence[dict[str, float]], best: float | None = Non
             ),
         ),
         (
-            "validation balanced accuracy",
+            f"validation {NAMES[measure]}",
             (
-                ("val/song/balanced_accuracy", "per song", style.SIDE_COLOURS["val"]),
-                ("val/slice/balanced_accuracy", "per slice", style.SLICE_COLOUR),
+                (f"val/song/{measure}", "per song", style.SIDE_COLOURS["val"]),
+                (f"val/slice/{measure}", "per slice", style.SLICE_COLOUR),
             ),
         ),
     )

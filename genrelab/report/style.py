@@ -59,6 +59,16 @@ def bare(axes: Axes, *, keep: tuple[str, ...] = ("left", "bottom")) -> None:
         spine.set_visible(side in keep)
 
 
+def headline(figure: Figure, text: str) -> None:
+    """A title over all axes, at the left."""
+    figure.suptitle(text, x=0.01, ha="left", fontsize=RC["axes.titlesize"])
+
+
+def legend_above(axes: Axes, ncols: int = 3) -> None:
+    """A legend that no data can lie under."""
+    axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=ncols, borderaxespad=0.2, borderpad=0, columnspacing=1.2)
+
+
 def save(figure: Figure, path: Path) -> Path:
     """Write a PNG; the same figure gives the same bytes."""
     import matplotlib as mpl

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from genrelab.types import CHOSEN_BY
+from genrelab.types import MEASURE
 
 if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions, RenderableType
@@ -19,7 +19,14 @@ if TYPE_CHECKING:
     from genrelab.types import Unusable
 
 NONE = "–"
-ROWS = (("accuracy", "accuracy"), ("balanced accuracy", "balanced_accuracy"), ("macro-F1", "macro_f1"))
+NAMES = {  # metrics as people read them
+    "accuracy": "accuracy",
+    "balanced_accuracy": "balanced accuracy",
+    "map": "mean average precision",
+    "roc_auc": "macro ROC-AUC",
+    "lrap": "LRAP",
+    "macro_f1": "macro-F1",
+}
 COSTS = (
     ("parameters", "cost/parameters"),
     ("MFLOP a slice", "cost/mflop_per_slice"),
@@ -57,7 +64,8 @@ def run_table(
             ),
             percent(baseline.get(metric)),
         ]
-        for label, metric in ROWS
+        for metric, label in NAMES.items()
+        if f"test/song/{metric}" in figures
     ]
     headings = ("test, %", "per song", "95 % interval", "per slice", "95 % interval", "majority baseline")
     parts: list[RenderableType] = [_Numbers(title, headings, rows, named=True)]
@@ -67,6 +75,17 @@ def run_table(
     if notes:
         parts.append("")
     return Group(*parts, *texts(*notes))
+
+
+def numbers_table(
+    title: str, headings: Sequence[str], rows: Sequence[Sequence[str]], *, named: bool = True
+) -> RenderableType:
+    """Right-aligned cells that are never cut off; the first column holds names if `named`.
+
+    Where the terminal is narrow, the names are folded, then a value stands over its interval, then the columns go on
+    below under the names again.
+    """
+    return _Numbers(title, headings, rows, named=named)
 
 
 def sweep_table(
@@ -145,7 +164,8 @@ class _Sweep:
         widths = _fit(headings, columns, options.max_width)
         widths[0] = min(widths[0], max(MIN_NAME, options.max_width - _total(widths[1:]) - GAP))
         if self.done:
-            table = _table("balanced accuracy, % [95 % interval], ordered by validation")
+            measures = dict.fromkeys(NAMES[_measure(row)] for row in self.done)
+            table = _table(f"{' or '.join(measures)}, % [95 % interval], ordered by validation")
             for heading, width in zip(headings, widths, strict=True):
                 right = heading not in {"run", "id", "status"}
                 fold: Any = "fold"  # a name that is too long is folded, not cut
@@ -179,18 +199,23 @@ class _Sweep:
     @staticmethod
     def _cells(row: Mapping[str, Any]) -> list[str]:
         figures: Mapping[str, float] = row.get("figures") or {}
+        measure = _measure(row)
         tested = [
             " ".join([percent(figures.get(key)), interval(figures, key)]).replace(f"{NONE} {NONE}", NONE)
-            for key in ("test/song/balanced_accuracy", "test/slice/balanced_accuracy")
+            for key in (f"test/song/{measure}", f"test/slice/{measure}")
         ]
-        train_s = quantity(figures.get("cost/train_s"))
-        return [str(row["name"]), _short(row), percent(figures.get(CHOSEN_BY)), *tested, train_s, "finished"]
+        train_s, val = quantity(figures.get("cost/train_s")), percent(figures.get(f"val/song/{measure}"))
+        return [str(row["name"]), _short(row), val, *tested, train_s, "finished"]
 
 
 def _chosen(row: Mapping[str, Any]) -> float:
     figures: Mapping[str, float] = row.get("figures") or {}
-    value = figures.get(CHOSEN_BY, math.nan)
+    value = figures.get(f"val/song/{_measure(row)}", math.nan)
     return -1.0 if _missing(value) else value
+
+
+def _measure(row: Mapping[str, Any]) -> str:
+    return str(row.get("measure", MEASURE))
 
 
 def _short(row: Mapping[str, Any]) -> str:
@@ -232,14 +257,43 @@ class _Numbers:
         self.title, self.headings, self.rows, self.named = title, headings, rows, named
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[RenderableType]:
-        table = _table(self.title)
-        columns = list(zip(*self.rows, strict=True))
-        widths = _fit(self.headings, columns, options.max_width)
-        for i, (heading, width) in enumerate(zip(self.headings, widths, strict=True)):
-            table.add_column(heading, justify="left" if self.named and i == 0 else "right", width=width)
-        for row in self.rows:
+        from rich.text import Text
+
+        room = options.max_width
+        columns: list[Sequence[str]] = list(zip(*self.rows, strict=True))
+        widths = self._widths(columns, room)
+        if _total(widths) > room:
+            columns = [[cell.replace(" [", "\n[") for cell in column] for column in columns]
+            widths = self._widths(columns, room)
+        first = 1 if self.named else 0
+        if self.title:
+            yield Text(self.title, style="bold")
+        at = first
+        while at < len(columns):
+            end = at + 1
+            while end < len(columns) and _total([*widths[:first], *widths[at : end + 1]]) <= room:
+                end += 1
+            if at > first:
+                yield ""
+            yield self._block([*range(first), *range(at, end)], columns, widths)
+            at = end
+
+    def _widths(self, columns: Sequence[Sequence[str]], room: int) -> list[int]:
+        widths = _fit(self.headings, columns, room)
+        if self.named:
+            words = [word for cell in columns[0] for word in cell.split()]
+            least = max([MIN_NAME, *map(len, words)])
+            widths[0] = min(widths[0], max(least, room - _total(widths[1:]) - GAP))
+        return widths
+
+    def _block(self, those: Sequence[int], columns: Sequence[Sequence[str]], widths: list[int]) -> Table:
+        table = _table("")
+        for i in those:
+            justify: Any = "left" if self.named and i == 0 else "right"
+            table.add_column(self.headings[i], justify=justify, width=widths[i], overflow="fold")
+        for row in zip(*(columns[i] for i in those), strict=True):
             table.add_row(*texts(*row))
-        yield table
+        return table
 
 
 def _fit(headings: Sequence[str], columns: Sequence[Sequence[str]], room: int) -> list[int]:
@@ -247,11 +301,12 @@ def _fit(headings: Sequence[str], columns: Sequence[Sequence[str]], room: int) -
 
     Written here since rich, short of room, narrows numbers too.
     """
-    widths = [max(map(len, [heading, *cells])) for heading, cells in zip(headings, columns, strict=True)]
+    lines = [[line for cell in cells for line in cell.split("\n")] for cells in columns]
+    widths = [max(map(len, [heading, *cells])) for heading, cells in zip(headings, lines, strict=True)]
     for i in reversed(range(len(widths))):
         if _total(widths) <= room:
             break
-        widths[i] = max(map(len, [*columns[i], *headings[i].split(" ")]))  # a heading wraps between its words
+        widths[i] = max(map(len, [*lines[i], *headings[i].split(" ")]))  # a heading wraps between its words
     return widths
 
 

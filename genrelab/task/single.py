@@ -2,36 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
+import numpy as np
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from genrelab.types import Decision, Scores
+from genrelab.task.base import Task
+from genrelab.types import Track
 
 
-class Single:
-    """Cross entropy on the song's scores where the aggregator is trained, plus slice_weight times that of the slices.
+class Single(Task):
+    """Cross entropy. A track with weights is learned as they say (soft labels) and tested on the heaviest genre; one
+    with several genres and no weights is of the first."""
 
-    A vote trains on its slices alone, whatever the weight.
-    """
+    def __init__(self, slice_weight: float, label_smoothing: float, score: str, keep: float, neighbours: int) -> None:
+        super().__init__(slice_weight, score, keep, neighbours)
+        self.label_smoothing = label_smoothing
 
-    def __init__(self, slice_weight: float, label_smoothing: float) -> None:
-        self.slice_weight, self.label_smoothing = slice_weight, label_smoothing
+    def fill(self, row: np.ndarray, track: Track, number: dict[str, int]) -> None:
+        if track.weights is None:
+            row[number[str(track.genre)]] = 1
+            return
+        for genre, weight in zip(track.genres, track.weights, strict=True):
+            if genre in number:  # what is nobody's main genre is no class
+                row[number[genre]] = weight
+        row /= row.sum()
 
-    def loss(self, scores: Scores, truth: Tensor, trained: bool) -> Tensor:
-        """Scores of B songs with N slices, truth (B,) -> the loss, a scalar; every slice of the batch counts alike."""
-        smooth = self.label_smoothing
-        slices = cross_entropy(scores.slice.float(), truth[scores.owner], label_smoothing=smooth)
-        if not trained:
-            return slices
-        return cross_entropy(scores.song.float(), truth, label_smoothing=smooth) + self.slice_weight * slices
-
-    def probabilities(self, log_scores: Tensor) -> Tensor:
-        """(..., K) -> (..., K), each row summing to 1."""
-        return log_scores.float().softmax(-1)
-
-    def decide(self, probabilities: Sequence[float], genres: Sequence[str]) -> Decision:
-        """All genres with their probabilities, the likeliest first."""
-        ranked = sorted(zip(genres, map(float, probabilities), strict=True), key=lambda g: -g[1])
-        return Decision(tuple(ranked))
+    def entropy(self, scores: Tensor, target: Tensor) -> Tensor:
+        return cross_entropy(scores, target, label_smoothing=self.label_smoothing)

@@ -1,136 +1,132 @@
-"""Every aggregator of conf/agg: scores that are probabilities, padding that is never heard, votes counted by hand."""
+"""What every aggregator of conf/agg does: scores that are probabilities, padding that is never heard, order or none."""
 
 from __future__ import annotations
 
-import numpy as np
+import math
+
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from torch import Tensor
 
-from genrelab.agg.base import Agg
-from tests.parts import names, part
+from tests.agg.contract import AGGS, ORDER_FREE, VOTES, D, K, made, song, together
 
-AGGS = names("agg")
-D, K = 16, 4
-VOTES = ["mean", "vote"]  # what a song's slices say does not depend on their order
+REGIMES = pytest.mark.parametrize("several", [False, True], ids=["single", "several"])
 
 
-def made(name: str, n_genres: int = K) -> Agg:
-    torch.manual_seed(0)
-    return part(f"agg/{name}")(dim=D, n_genres=n_genres).eval()
-
-
-def song(n_slices: int, seed: int = 0, n_genres: int = K) -> tuple[Tensor, Tensor, Tensor]:
-    """One song: z (1, S, D), mask (1, S), scores (1, S, K)."""
-    random = torch.Generator().manual_seed(seed)
-    z = torch.randn(1, n_slices, D, generator=random)
-    return z, torch.ones(1, n_slices, dtype=torch.bool), 3 * torch.randn(1, n_slices, n_genres, generator=random)
-
-
-def scored(*rows: list[float]) -> tuple[Tensor, Tensor, Tensor]:
-    """One song whose slices have these probabilities."""
-    p = torch.tensor(rows)
-    return torch.zeros(1, len(p), D), torch.ones(1, len(p), dtype=torch.bool), p.log()[None]
-
-
+@REGIMES
 @pytest.mark.parametrize("name", AGGS)
-def test_scores_are_log_probabilities(name: str) -> None:
+def test_scores_become_probabilities(name: str, several: bool) -> None:
+    """Softmax where a song has one genre, sigmoids where it may have several."""
     for n_slices in (1, 2, 11):
-        out = made(name)(*song(n_slices))
-        assert out.shape == (1, K)
-        assert torch.allclose(out.exp().sum(1), torch.ones(1), atol=1e-5)
+        agg = made(name, several=several)
+        scores = agg(*song(n_slices))
+        assert scores.shape == (1, K)
+        weight = scores.detach().double().exp()
+        expected = weight / (1 + weight) if several else weight / weight.sum(1)
+        assert torch.allclose(agg.probabilities(scores).double(), expected, atol=1e-6)
+
+
+@REGIMES
+@pytest.mark.parametrize("name", VOTES)
+def test_probabilities_are_given_back_as_they_are(name: str, several: bool) -> None:
+    """A song of equal slices is what each of them is."""
+    agg, (z, mask, scores) = made(name, several=several), song(1, seed=4)
+    p = agg.probabilities(scores[:, 0])
+    assert torch.allclose(agg.probabilities(agg.log_scores(p)), p, atol=1e-6)
+    if name != "vote":
+        out = agg(z.expand(1, 7, -1), mask.expand(1, 7), scores.expand(1, 7, -1))
+        assert torch.allclose(agg.probabilities(out), p, atol=1e-6)
 
 
 @pytest.mark.parametrize("name", AGGS)
 @settings(deadline=None, max_examples=30)
-@given(lengths=st.lists(st.integers(1, 12), min_size=1, max_size=5), more=st.integers(0, 5), seed=st.integers(0, 99))
-def test_padding_is_never_heard(name: str, lengths: list[int], more: int, seed: int) -> None:
-    """Songs of any lengths in one batch, the rest filled with noise, decide as each alone does."""
-    agg = made(name)
-    random = torch.Generator().manual_seed(seed)
+@given(
+    lengths=st.lists(st.integers(1, 12), min_size=1, max_size=5),
+    more=st.integers(0, 5),
+    seed=st.integers(0, 99),
+    several=st.booleans(),
+    elsewhere=st.sampled_from([None, 0.0, math.inf, -math.inf, math.nan]),
+)
+def test_padding_is_never_heard(
+    name: str, lengths: list[int], more: int, seed: int, several: bool, elsewhere: float | None
+) -> None:
+    """Songs of any lengths in one batch, the rest filled with noise or worse, decide as each alone does."""
+    agg = made(name, several=several)
     songs = [song(n, seed + i) for i, n in enumerate(lengths)]
-    n_most = max(lengths) + more
-    z = 50 * torch.randn(len(songs), n_most, D, generator=random)
-    scores = 50 * torch.randn(len(songs), n_most, K, generator=random)
-    mask = torch.zeros(len(songs), n_most, dtype=torch.bool)
-    for i, (own_z, own_mask, own_scores) in enumerate(songs):
-        n = lengths[i]
-        z[i, :n], mask[i, :n], scores[i, :n] = own_z[0], own_mask[0], own_scores[0]
-    with torch.no_grad():
-        together, alone = agg(z, mask, scores), torch.cat([agg(*s) for s in songs])
-    assert torch.allclose(together, alone, rtol=1e-5, atol=1e-5)
+    alone = torch.cat([agg(*s) for s in songs])
+    assert torch.allclose(agg(*together(songs, max(lengths) + more, elsewhere, seed)), alone, rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.parametrize("name", [n for n in AGGS if n not in VOTES])
+def test_padding_never_changes_what_is_learned(name: str) -> None:
+    agg, songs = made(name), [song(3, 1), song(5, 2)]
+    found = []
+    for elsewhere in (0.0, math.nan):
+        z, mask, scores = together(songs, 8, elsewhere)
+        z.requires_grad_()
+        agg.zero_grad()
+        agg(z, mask, scores)[:, 0].sum().backward()
+        assert (z.grad[~mask] == 0).all()
+        found.append([z.grad[mask], *(p.grad.clone() for p in agg.parameters())])
+    assert all(torch.equal(a, b) for a, b in zip(*found, strict=True))
+
+
+@REGIMES
 @pytest.mark.parametrize("name", AGGS)
-def test_order(name: str) -> None:
-    agg, (z, mask, scores) = made(name), song(9)
-    order = torch.randperm(9, generator=torch.Generator().manual_seed(3))
-    with torch.no_grad():
-        here, there = agg(z, mask, scores), agg(z[:, order], mask, scores[:, order])
-    assert torch.allclose(here, there, atol=1e-5) == (name in VOTES)
+def test_order(name: str, several: bool) -> None:
+    agg, (z, mask, scores) = made(name, several=several), song(9)
+    assert agg.order_free == (name in ORDER_FREE)
+    changes = []
+    for seed in range(5):
+        order = torch.randperm(9, generator=torch.Generator().manual_seed(seed))
+        with torch.no_grad():
+            here, there = agg(z, mask, scores), agg(z[:, order], mask, scores[:, order])
+        changes.append(float((here - there).abs().max()))
+    assert max(changes) < 1e-5 if agg.order_free else min(changes) > 1e-3
 
 
+@REGIMES
 @pytest.mark.parametrize("name", AGGS)
-def test_what_trains(name: str) -> None:
-    agg = made(name)
+def test_what_trains(name: str, several: bool) -> None:
+    agg = made(name, several=several)
     assert agg.trained == (name not in VOTES)
     assert bool(list(agg.parameters())) == agg.trained
-    if agg.trained:
-        agg(*song(5))[0, 0].backward()
-        assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in agg.parameters())
+    z, mask, scores = song(5)
+    z.requires_grad_()
+    scores.requires_grad_()
+    agg(z, mask, scores)[0, 0].backward()
+    heard, unheard = (z, scores) if agg.trained else (scores, z)
+    assert (heard.grad.abs().sum(2) > 0).all()  # every slice
+    assert unheard.grad is None
+    for which, p in agg.named_parameters():
+        assert p.grad is not None, which
+        assert p.grad.abs().sum() > 0, which
 
 
-def test_gru_hears_the_first_and_the_last_slice() -> None:
-    agg, (z, mask, scores) = made("gru"), song(7)
+@REGIMES
+@pytest.mark.parametrize("name", AGGS)
+def test_half_precision_counts_as_well(name: str, several: bool) -> None:
+    """Embeddings and scores come in bfloat16 where training runs in it; its 8 bits cannot count 300 slices."""
+    songs = [song(300, seed) for seed in range(6)]
+    z, mask, scores = together(songs, 300)
+    z = z + torch.randn(6, 1, D, generator=torch.Generator().manual_seed(9))  # unlike songs
+    z, scores = z.bfloat16(), scores.bfloat16()
+    agg = made(name, several=several)
+    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+        half = agg(z, mask, scores).float()
     with torch.no_grad():
-        before = agg(z, mask, scores)
-        for place in (0, 3, 6):
-            other = z.clone()
-            other[0, place] += 2
-            assert not torch.allclose(before, agg(other, mask, scores), atol=1e-4)
+        full = agg(z.float(), mask, scores.float())
+    if agg.trained:
+        assert float((half - full).square().mean().sqrt()) < 0.05 * float(full.std(0).mean())
+    else:
+        assert torch.equal(half, full)
 
 
-def test_vote_is_the_majority() -> None:
-    """Two slices lean to the first genre, one is very sure of the second: two votes win, the mean would not."""
-    x = scored([0.4, 0.3, 0.3], [0.4, 0.35, 0.25], [0.01, 0.98, 0.01])
-    out = made("vote", 3)(*x)[0].exp()
-    assert out.argmax() == 0
-    assert torch.allclose(out, torch.tensor([2 / 3, 1 / 3, 0]), atol=1e-3)
-    assert made("mean", 3)(*x)[0].argmax() == 1
-
-
-def test_a_tie_goes_to_the_higher_mean() -> None:
-    rows = [0.5, 0.3, 0.2], [0.2, 0.7, 0.1]  # one vote each; mean .35 against .5
-    assert made("vote", 3)(*scored(*rows))[0].argmax() == 1
-    assert made("vote", 3)(*scored(*reversed(rows)))[0].argmax() == 1
-
-
-@settings(deadline=None, max_examples=50)
-@given(n_pairs=st.integers(0, 3000))
-def test_a_majority_of_one_is_never_outvoted(n_pairs: int) -> None:
-    """However long the song, and however sure the minority."""
-    lead, follow = torch.tensor([0.51, 0.49]), torch.tensor([0.0001, 0.9999])
-    rows = torch.cat([lead.expand(n_pairs + 1, 2), follow.expand(n_pairs, 2)])
-    mask = torch.ones(1, len(rows), dtype=torch.bool)
-    assert made("vote", 2)(torch.zeros(1, len(rows), D), mask, rows.log()[None])[0].argmax() == 0
-
-
-@pytest.mark.parametrize("name", VOTES)
-def test_half_precision_counts_as_well(name: str) -> None:
-    """Slice scores come in bfloat16 where training runs in it; 8 bits cannot count 300 votes, nor see a tie."""
-    z, mask, scores = song(300, n_genres=2)
-    lead = scores[0].argmax(-1)
-    scores[0, lead == lead.mode().values] *= 1.5
-    scores = scores.bfloat16()
-    assert torch.allclose(made(name, 2)(z, mask, scores), made(name, 2)(z, mask, scores.float()), atol=1e-6)
-    tie = scored([0.5, 0.3, 0.2], [0.2, 0.7, 0.1])
-    assert made("vote", 3)(tie[0], tie[1], tie[2].bfloat16())[0].argmax() == 1
-
-
-def test_mean_is_the_mean_probability() -> None:
-    z, mask, scores = song(11)
-    p = np.exp(scores[0].double().numpy())
-    p /= p.sum(1, keepdims=True)
-    np.testing.assert_allclose(made("mean")(z, mask, scores)[0].numpy(), np.log(p.mean(0)), atol=1e-5)
+@pytest.mark.parametrize("name", AGGS)
+def test_dropout_is_for_training_alone(name: str) -> None:
+    agg, heard = made(name), song(6)
+    with torch.no_grad():
+        assert torch.equal(agg(*heard), agg(*heard))
+        agg.train()
+        assert torch.equal(agg(*heard), agg(*heard)) == (name in VOTES)

@@ -7,7 +7,10 @@ import os
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from genrelab.data.manifest import manifest_rows, read_beats, read_manifest, slug
 from genrelab.types import UserError
@@ -107,6 +110,14 @@ def test_a_relative_manifest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
         ("path,genre\na.wav,rock\n,rock\n", ["row 3", "path is empty"]),
         ("path,genre\na.wav,rock\nb.wav,\n", ["row 3", "genre is empty"]),
         ("path,genre\na.wav,rock\nb.wav, | \n", ["row 3", "genre is empty"]),
+        ("path,genres\na.wav,rock\nb.wav,rock:0.7|pop\n", ["row 3", "'rock:0.7|pop'", "behind each", "behind none"]),
+        ("path,genres\na.wav,rock:-0.7|pop:1.7\n", ["row 2", "genres is 'rock:-0.7|pop:1.7'", "above 0"]),
+        ("path,genres\na.wav,rock:much|pop:0.3\n", ["row 2", "rock:much"]),
+        ("path,genres\na.wav,rock:0|pop:1\n", ["row 2", "above 0"]),
+        ("path,genres\na.wav,rock:1e999|pop:1\n", ["row 2", "rock:1e999"]),
+        ("path,genres\na.wav,rock:nan|pop:1\n", ["row 2", "above 0"]),
+        ("path,genres\na.wav,rock:0.7|rock:0.3\n", ["row 2", "each name once"]),
+        ("path,genres\na.wav,rock:0.7|pop:0.3\na.wav,rock:0.6|pop:0.4\n", ["rows 2 and 3", "weights"]),
         ("path,genre,start_s\na.wav,rock,soon\n", ["row 2", "start_s is 'soon'", "seconds"]),
         ("path,genre,start_s\na.wav,rock,-1\n", ["row 2", "start_s"]),
         ("path,genre,duration_s\na.wav,rock,0\n", ["row 2", "duration_s"]),
@@ -159,6 +170,57 @@ def test_rows_round_trip(tmp_path: Path) -> None:
         again.writerows(rows)
     assert read_manifest(tmp_path / "again.csv") == tracks
     assert manifest_rows([replace(tracks[0], path=Path("/z/a.wav"))])[0]["path"] == "/z/a.wav"
+
+
+@pytest.mark.parametrize(
+    ("cell", "genres", "weights"),
+    [
+        ("rock:0.7|pop:0.3", ("rock", "pop"), (0.7, 0.3)),
+        ("rock: .25 | drum & bass :0.75", ("rock", "drum & bass"), (0.25, 0.75)),
+        ("a:3|b:1", ("a", "b"), (0.75, 0.25)),
+        ("a:1|b:1|c:2", ("a", "b", "c"), (0.25, 0.25, 0.5)),
+        ("stage: screen:1|b:1", ("stage: screen", "b"), (0.5, 0.5)),
+        ("rock:1", ("rock",), (1.0,)),
+        ("a:1e-3|b:0.999", ("a", "b"), (0.001, 0.999)),
+        ("rock|pop", ("rock", "pop"), None),
+        ("rock: live", ("rock: live",), None),
+    ],
+)
+def test_weights_of_genres(tmp_path: Path, cell: str, genres: tuple[str, ...], weights: tuple[float, ...]) -> None:
+    (track,) = read_manifest(table(tmp_path, f"path,genres\na.wav,{cell}\n"))
+    assert track.genres == genres
+    assert track.weights == (None if weights is None else pytest.approx(weights, abs=1e-12))
+
+
+def test_the_genre_of_a_song_is_its_heaviest_else_its_first(tmp_path: Path) -> None:
+    text = "path,genres\na.wav,rock:0.3|pop:0.7\nb.wav,rock|pop\nc.wav,x:1|y:1\n"
+    assert [track.genre for track in read_manifest(table(tmp_path, text))] == ["pop", "rock", "x"]
+
+
+@settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(st.floats(1e-4, 1e4), min_size=1, max_size=5))
+def test_weights_add_up_to_one_and_come_back(tmp_path: Path, given_: list[float]) -> None:
+    cell = "|".join(f"g{i}:{weight:.12f}" for i, weight in enumerate(given_))
+    tracks = read_manifest(table(tmp_path, f"path,genres\na.wav,{cell}\n"))
+    assert tracks[0].weights is not None
+    assert sum(tracks[0].weights) == pytest.approx(1, abs=1e-12)
+    assert np.array(tracks[0].weights) * sum(given_) == pytest.approx(given_, rel=1e-6)
+    (row,) = manifest_rows(tracks, tmp_path)
+    (again,) = read_manifest(table(tmp_path, f"path,genres\na.wav,{row['genres']}\n"))
+    assert again.genres == tracks[0].genres and again.weights == pytest.approx(tracks[0].weights, abs=1e-12)
+
+
+def test_songs_of_no_genre_need_no_genre_column_and_keep_none(tmp_path: Path) -> None:
+    bare = table(tmp_path, "path,artist\na.wav,Ann\n", "bare.csv")
+    (track,) = read_manifest(bare, labelled=False)
+    assert (track.genres, track.weights, track.genre, track.artist) == ((), None, None, "Ann")
+    assert "no genre column" in wrong(bare)
+    full = table(tmp_path, "path,genres\na.wav,rock:0.7|pop\nb.wav,\n", "full.csv")
+    assert [track.genres for track in read_manifest(full, labelled=False)] == [(), ()]
+    with pytest.raises(UserError, match="row 3: path is empty"):
+        read_manifest(table(tmp_path, "path,x\na.wav,1\n,2\n"), labelled=False)
+    (row,) = manifest_rows(read_manifest(bare, labelled=False), tmp_path)
+    assert row["genres"] == ""
 
 
 def test_beats(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ from genrelab.data.split import Split
 from genrelab.front.base import Front
 from genrelab.slice.base import cut
 from genrelab.store import Pictures
+from genrelab.types import Labels
 from tests.parts import part
 
 F, T, HOP_S = 3, 5, 0.02
@@ -36,6 +38,11 @@ def stored(durations_s: Sequence[float]) -> Pictures:
     return Pictures(rows, first, n_frames, np.array(durations_s), tuple(map(str, range(len(n_frames)))))
 
 
+def labelled(truth: Sequence[int], n_genres: int = 3) -> Labels:
+    """One genre a song; a truth of n_genres is a song of none of them."""
+    return Labels(tuple("abc"[:n_genres]), np.array(truth), np.eye(n_genres + 1, dtype=np.float32)[truth, :n_genres])
+
+
 def side(
     durations_s: Sequence[float],
     name: str = "train",
@@ -50,8 +57,7 @@ def side(
     split = Split(kind, ids, (mixed,) * n, ids, seed, ())
     slicer = part("slice/fixed", **SLICE | slicing)
     spans = [slicer.spans(d) for d in durations_s]
-    labels = np.array(list(truth) or [0] * n)
-    return SongSlices(stored(durations_s), spans, labels, split, name, slicer, FRONT, seed)
+    return SongSlices(stored(durations_s), spans, labelled(list(truth) or [0] * n), split, name, slicer, FRONT, seed)
 
 
 def frames(data: SongSlices, position: int) -> np.ndarray:
@@ -150,13 +156,40 @@ def test_truth_and_index_follow_the_songs() -> None:
     batch = data.__getitems__([2, 0])
     assert batch["index"].tolist() == [3, 0]
     assert batch["truth"].tolist() == [1, 0]
+    assert batch["target"].tolist() == [[0, 1, 0], [1, 0, 0]]
+
+
+def test_targets_of_several_genres_and_of_none_are_read_as_they_are() -> None:
+    data = side([1.0, 1.0, 2.0], "test", truth=[0, 3, 2])
+    soft = np.array([[0.6, 0.4, 0.0], [0.0, 0.0, 0.0], [0.0, 0.0, 1.0]], np.float32)
+    data.labels = replace(data.labels, target=soft)
+    assert data.labels.known.tolist() == [True, False, True]
+    batch = data.__getitems__([1, 0])
+    assert batch["target"].dtype == torch.float32
+    assert np.array_equal(batch["target"].numpy(), soft[[1, 0]])
+    assert batch["truth"].tolist() == [3, 0]
+
+
+def test_whole_songs_of_the_training_side_are_as_validation_has_them() -> None:
+    data = side([2.0, 1.3, 0.7])
+    whole, val = data.whole(), side([2.0, 1.3, 0.7], "val")
+    for key, value in val.__getitems__([0, 1, 2]).items():
+        assert torch.equal(whole.__getitems__([0, 1, 2])[key], value)
+    assert data.training and data.jitter and len(data[0]["x"]) == 3  # the side itself is as it was
+
+
+def test_slices_that_are_known_already_come_with_the_same_truth() -> None:
+    data = side([1.0, 0.5, 2.0], "val", truth=[0, 1, 2])
+    batch, about = data.__getitems__([2, 0]), data.about([2, 0], [20, 10])
+    assert set(batch) == {*about, "x"}
+    assert all(torch.equal(batch[key], value) for key, value in about.items())
 
 
 def test_other_sides_are_not_there() -> None:
     split = Split("song", ("a", "b", "c"), ("train", "test", "unused"), ("a", "b", "c"), 0, ())
     slicer = part("slice/fixed", **SLICE)
     data = {
-        name: SongSlices(stored([1.0] * 3), [slicer.spans(1.0)] * 3, np.zeros(3, int), split, name, slicer, FRONT, 0)
+        name: SongSlices(stored([1.0] * 3), [slicer.spans(1.0)] * 3, labelled([0] * 3), split, name, slicer, FRONT, 0)
         for name in ("train", "val", "test")
     }
     assert {name: d.songs.tolist() for name, d in data.items()} == {"train": [0], "val": [], "test": [1]}
@@ -229,7 +262,7 @@ def test_positions_are_of_the_side_and_not_of_the_manifest() -> None:
     data = side([0.05, 0.5, 0.05, 0.5, 0.5], truth=[0, 0, 1, 1, 1])
     order = epoch_of(data, True, 100)
     assert set(order) == {0, 1, 2}
-    assert Counter(data.truth[data.songs[order]].tolist()) == {0: 50, 1: 50}
+    assert Counter(data.labels.truth[data.songs[order]].tolist()) == {0: 50, 1: 50}
 
 
 def test_loader() -> None:

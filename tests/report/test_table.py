@@ -7,10 +7,10 @@ import pytest
 from rich.console import Console
 
 from genrelab.evaluate import Difference
-from genrelab.report.table import quantity, run_table, sentence, sweep_table, unusable_table
+from genrelab.report.table import numbers_table, quantity, run_table, sentence, sweep_table, unusable_table
 from genrelab.types import Track, Unusable
+from tests.report.reading import WIDTHS, line_of, printed, words
 
-WIDTHS = pytest.mark.parametrize("width", [80, 120])
 COST = {
     "cost/parameters": 1_234_567,
     "cost/mflop_per_slice": 12.345,
@@ -19,19 +19,6 @@ COST = {
     "cost/slices_per_s": float("nan"),
     "cost/peak_rss_mb": 1843.5,
 }
-
-
-def printed(table, width, terminal=False):
-    console = Console(width=width, force_terminal=terminal, color_system=None, record=True, file=StringIO())
-    console.print(table)
-    lines = console.export_text().splitlines()
-    assert all(len(line) <= width for line in lines)
-    return [line.rstrip() for line in lines]
-
-
-def line_of(lines, start):
-    (found,) = [line for line in lines if line.startswith(start)]
-    return found
 
 
 def figures(song, slice_=0.5):
@@ -67,9 +54,19 @@ def test_a_run_at_its_widest_loses_no_digit(width):
 def test_a_run_without_figures_shows_dashes():
     nan = float("nan")
     some = {"test/song/accuracy": 0.5, "test/song/accuracy_lo": nan, "test/song/accuracy_hi": nan}
-    lines = printed(run_table("a", some, {}, {}), 80)
+    lines = printed(run_table("a", some, {"macro_f1": 0.2}, {}), 80)
     assert line_of(lines, "accuracy").split() == ["accuracy", "50.0", "–", "–", "–", "–"]
-    assert line_of(lines, "macro-F1").split() == ["macro-F1", "–", "–", "–", "–", "–"]
+    assert len(lines) == 4  # a figure that the task does not have is no row
+
+
+def test_a_run_of_several_genres_has_its_own_figures():
+    several = {f"test/{unit}/{m}": v for unit in ("song", "slice")
+               for m, v in (("map", 0.7), ("roc_auc", 0.8), ("lrap", 0.9), ("macro_f1", 0.6))}  # fmt: skip
+    lines = printed(run_table("a", several | {"test/song/map_lo": 0.65, "test/song/map_hi": 0.75}, {}, {}), 120)
+    assert words(lines, "mean average precision") == "mean average precision 70.0 [65.0, 75.0] 70.0 – –"
+    assert words(lines, "macro ROC-AUC") == "macro ROC-AUC 80.0 – 80.0 – –"
+    assert words(lines, "LRAP") == "LRAP 90.0 – 90.0 – –"
+    assert words(lines, "macro-F1") == "macro-F1 60.0 – 60.0 – –"
 
 
 def rows():
@@ -108,6 +105,14 @@ def test_a_terminal_keeps_the_reason_to_one_line(width):
     (line,) = printed(sweep_table(failed), width, terminal=True)
     assert line.startswith("raw-gru  ffff0000  FAILED: too long")
     assert line.endswith("…")
+
+
+def test_a_sweep_shows_the_measure_of_its_task():
+    ranked = {"val/song/map": 0.5, "test/song/map": 0.61, "test/song/map_lo": 0.5, "test/song/map_hi": 0.7}
+    one = {"name": "mel", "run_id": "a1b2c3d4", "status": "FINISHED", "figures": ranked, "measure": "map"}
+    lines = printed(sweep_table([one]), 120)
+    assert lines[0] == "mean average precision, % [95 % interval], ordered by validation"
+    assert words(lines, "mel") == "mel a1b2c3d4 50.0 61.0 [50.0, 70.0] – – finished"
 
 
 def test_a_reason_is_red():
@@ -156,3 +161,22 @@ def test_few_unusable_tracks_are_all_listed():
     assert lines[0] == "1 track left out"
     assert "".join(line.split("  ")[0].strip() for line in lines[3:-1]).replace(" ", "") == long  # folded, not cut
     assert lines[-1] == "by reason: empty 1"
+
+
+def test_numbers_fold_names_then_stand_over_their_intervals_then_go_on_below():
+    rows = [["a rather long name", *["12.3 [11.1, 13.5]"] * 4], ["b", *["–"] * 4]]
+    headings = ["name", "one", "two", "three", "four"]
+    wide, folded, over, below = (printed(numbers_table("a title", headings, rows), w) for w in (94, 86, 68, 40))
+    assert wide[3].split() == ["a", "rather", "long", "name"] + ["12.3", "[11.1,", "13.5]"] * 4
+    assert folded[3].startswith("a rather  ")
+    assert folded[3].count("12.3 [11.1, 13.5]") == 4
+    assert folded[4].strip() == "long name"
+    assert over[1].split() == headings
+    assert over[3].split()[-4:] == ["12.3"] * 4
+    assert over[4].count("[11.1, 13.5]") == 4
+    heads = [line.split() for line in below if line.startswith("name ")]
+    assert heads == [["name", "one", "two"], ["name", "three", "four"]]
+    assert sum(line.startswith("b ") for line in below) == 2
+    for lines in (wide, folded, over, below):
+        text = "\n".join(lines)
+        assert [text.count(x) for x in ("a title", "12.3", "[11.1, 13.5]", "–")] == [1, 4, 4, 4]

@@ -3,37 +3,23 @@
 from __future__ import annotations
 
 import logging
-import os
 from collections import Counter
 from pathlib import Path
 
-from genrelab.data.grids import checked
 from genrelab.data.manifest import slug
+from genrelab.data.sources.audio import audio_files, is_song
+from genrelab.data.sources.base import Source
 from genrelab.types import Track, UserError
-
-SUFFIXES = frozenset({".wav", ".flac", ".ogg", ".opus", ".oga", ".mp3", ".aif", ".aiff"})
 
 log = logging.getLogger(__name__)
 
 
-def _is_song(name: str) -> bool:
-    return not name.startswith(".") and Path(name).suffix.lower() in SUFFIXES
-
-
-def audio_files(folder: Path) -> list[Path]:
-    """Audio files below a folder, hidden ones and hidden folders left out; links to folders are not followed."""
-    found: list[Path] = []
-    for here, folders, files in os.walk(folder):
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        found += [Path(here) / name for name in files if _is_song(name)]
-    return sorted(found)
-
-
-class Folder:
+class Folder(Source):
     """Tracks of a folder whose sub-folders are genres; their own sub-folders mean nothing."""
 
-    def __init__(self, path: str | None, beats: str) -> None:
-        self._given, self.beats = path, checked(beats)
+    def __init__(self, path: str | None, beats: str, unknown: str | None, tree: str | None) -> None:
+        super().__init__(beats, unknown, tree)
+        self._given = path
 
     @property
     def path(self) -> Path:
@@ -63,7 +49,7 @@ class Folder:
             entries = sorted(root.iterdir())
         except OSError as error:
             raise UserError(f"data.path={root} cannot be read: {error.strerror}") from error
-        loose = sum(entry.is_file() and _is_song(entry.name) for entry in entries)
+        loose = sum(entry.is_file() and is_song(entry.name) for entry in entries)
         genres = {
             entry.name: audio_files(entry) for entry in entries if entry.is_dir() and not entry.name.startswith(".")
         }

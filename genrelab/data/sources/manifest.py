@@ -5,17 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from genrelab.data.grids import checked
 from genrelab.data.manifest import read_manifest, slug
+from genrelab.data.sources.base import Source
 from genrelab.types import Track, UserError
 
 
-class Manifest:
+class Manifest(Source):
     """Tracks of a manifest. `columns` maps our column names to theirs."""
 
-    def __init__(self, path: str | None, columns: Mapping[str, str], beats: str) -> None:
-        self._given, self.beats = path, checked(beats)
-        self.columns = columns
+    def __init__(
+        self, path: str | None, columns: Mapping[str, str], beats: str, unknown: str | None, tree: str | None
+    ) -> None:
+        super().__init__(beats, unknown, tree)
+        self._given, self.columns = path, columns
 
     @property
     def path(self) -> Path:

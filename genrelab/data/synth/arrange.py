@@ -7,7 +7,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from genrelab.data.synth.drums import PATTERNS
-from genrelab.data.synth.genres import GENRES
 from genrelab.data.synth.plan import SongSpec
 
 STEPS_PER_BEAT = 4
@@ -114,11 +113,11 @@ class Score:
 
 def score(song: SongSpec) -> Score:
     """Draw the song's form and harmony."""
-    harmony, drums = GENRES[song.harmony].harmony, GENRES[song.drums].drums
+    harmony, drums = song.of("harmony").harmony, song.of("drums").drums
     assert harmony.scales and harmony.progressions
     rng = song.rng("form")
     n_bars = int(np.ceil(song.song_s / song.bar_s + song.phase))
-    cycle = FORMS[song.choose(GENRES[song.genre].forms, "form choice")]
+    cycle = FORMS[song.choose(song.of("form").forms, "form choice")]
     n_sections = min(n_bars, int(rng.integers(2, 5)))
     starts = (
         [0, *np.sort(rng.choice(np.arange(1, n_bars), n_sections - 1, replace=False)).tolist()] if n_bars > 1 else [0]

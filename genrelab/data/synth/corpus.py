@@ -15,8 +15,9 @@ from typing import Any, TypeVar
 import soundfile
 from filelock import FileLock
 
-from genrelab.data.grids import checked
 from genrelab.data.manifest import read_manifest
+from genrelab.data.sources.base import Source
+from genrelab.data.synth.dials import ORDERS, SLICE_S
 from genrelab.data.synth.genres import GENRES
 from genrelab.data.synth.plan import SongSpec, plan
 from genrelab.data.synth.render import render
@@ -24,16 +25,19 @@ from genrelab.types import Track, UserError
 
 VERSION = 1  # raise it when the same parameters no longer give the same samples
 COLUMNS = ("path", "genre", "id", "artist", "album", "studio", "track", "tempo_bpm", "beats_per_bar", "beats")
+DIALS = ("order_only", "blend", "blend_weight", "closeness", "label_noise")  # all at rest where false, 0 or null
 CHUNK = 8  # songs a worker makes before it reports
 
 N = TypeVar("N", int, float)
 Progress = Callable[[str, int, int], None]  # what, done, of how many
 
 
-class Synth:
+class Synth(Source):
     """Procedural songs. Made once for each set of parameters, then found in the store."""
 
-    name = "synth"
+    @property
+    def name(self) -> str:
+        return "synth"
 
     def __init__(
         self,
@@ -48,10 +52,18 @@ class Synth:
         overlap: float,
         seed: int,
         sample_rate: int,
+        order_only: bool,
+        blend: float,
+        blend_weight: float | None,
+        closeness: float,
+        label_noise: float,
         n_jobs: int | None,
         beats: str,
+        unknown: str | None,
+        tree: str | None,
     ) -> None:
-        self.genres, self.n_jobs, self.beats = [str(g) for g in genres], n_jobs, checked(beats)
+        super().__init__(beats, unknown, tree)
+        self.genres, self.n_jobs = [str(g) for g in genres], n_jobs
         self.n_songs = _number("n_songs", n_songs, int)
         self.song_s = _number("song_s", song_s, float)
         self.n_artists_per_genre = _number("n_artists_per_genre", n_artists_per_genre, int)
@@ -61,6 +73,11 @@ class Synth:
         self.overlap = _number("overlap", overlap, float)
         self.seed = _number("seed", seed, int)
         self.sample_rate = _number("sample_rate", sample_rate, int)
+        self.order_only = order_only
+        self.blend = _number("blend", blend, float)
+        self.blend_weight = None if blend_weight is None else _number("blend_weight", blend_weight, float)
+        self.closeness = _number("closeness", closeness, float)
+        self.label_noise = _number("label_noise", label_noise, float)
         self._validate()
 
     def _validate(self) -> None:
@@ -70,25 +87,52 @@ class Synth:
             raise UserError(f"data.genres: {given}; expected different genres out of {', '.join(GENRES)}")
         for key in ("n_songs", "n_artists_per_genre", "n_albums_per_artist"):
             _expect(key, getattr(self, key), getattr(self, key) >= 1, "at least 1")
-        for key in ("studio_genre_correlation", "overlap"):
+        for key in ("studio_genre_correlation", "overlap", "blend", "closeness", "label_noise"):
             _expect(key, getattr(self, key), 0 <= getattr(self, key) <= 1, "from 0 to 1")
-        n_genres = len(self.genres)
+        _expect("order_only", self.order_only, isinstance(self.order_only, bool), "true or false")
+        n_genres = len(ORDERS if self.order_only else self.genres)
         _expect("n_studios", self.n_studios, self.n_studios >= n_genres, f"at least one a genre, {n_genres}")
         _expect("song_s", self.song_s, 1 <= self.song_s <= 3600, "seconds, from 1 to 3600")
         _expect("seed", self.seed, self.seed >= 0, "0 or more")
         _expect("sample_rate", self.sample_rate, self.sample_rate >= 4000, "Hz, at least 4000")
+        self._validate_dials(n_genres)
         fits = self.n_jobs is None or _number("n_jobs", self.n_jobs, int) >= 1
         _expect("n_jobs", self.n_jobs, fits, "null (every core) or at least 1")
 
+    def _validate_dials(self, n_genres: int) -> None:
+        def rests(key: str, where: str) -> None:
+            _expect(key, getattr(self, key), not getattr(self, key), f"0 {where}")
+
+        weight = self.blend_weight
+        _expect("blend_weight", weight, weight is None or 0.5 <= weight <= 0.99, "null (drawn), or from 0.5 to 0.99")
+        if n_genres == 1:
+            for key in ("blend", "closeness", "label_noise"):
+                rests(key, "with one genre in data.genres")
+        if self.label_noise:
+            rests("blend", "with data.label_noise: a wrong label has no weights")
+        if self.order_only:
+            for key in ("blend", "closeness"):
+                rests(key, "with data.order_only=true: its genres differ in order alone")
+            n_slices = round(self.song_s / SLICE_S)
+            even = n_slices % 2 == 0 and abs(self.song_s - n_slices * SLICE_S) < 1e-6
+            example = f"an even number of slices of {SLICE_S} s with data.order_only=true, such as {4 * SLICE_S}"
+            _expect("song_s", self.song_s, even and n_slices > 0, example)
+            whole = f"a multiple of 25 Hz with data.order_only=true: {SLICE_S} s are then whole samples"
+            _expect("sample_rate", self.sample_rate, self.sample_rate % 25 == 0, whole)
+
     @property
     def parameters(self) -> dict[str, object]:
-        """What decides the samples; `n_jobs` and `beats` do not."""
-        return {k: v for k, v in vars(self).items() if k not in ("n_jobs", "beats")}
+        """What decides the samples; `n_jobs`, and what every source has, do not."""
+        return {k: v for k, v in vars(self).items() if k not in ("n_jobs", "beats") and not k.startswith("_")}
 
     @property
     def digest(self) -> str:
-        """12 hex digits of the parameters and the generator's version."""
-        text = json.dumps({"version": VERSION, **self.parameters}, sort_keys=True)
+        """12 hex digits of the parameters and the generator's version.
+
+        A dial at rest changes nothing and is left out, so that a new dial makes no older corpus again.
+        """
+        moved = {k: v for k, v in self.parameters.items() if v or k not in DIALS}
+        text = json.dumps({"version": VERSION, **moved}, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:12]
 
     def songs(self) -> list[SongSpec]:
@@ -113,9 +157,17 @@ class Synth:
                     (part / sub).mkdir(parents=True, exist_ok=True)
                 songs = self.songs()
                 self._make(songs, part, progress)
-                _write_csv(part / "manifest.csv", COLUMNS, map(_row, songs))
+                self._write_manifest(part / "manifest.csv", songs)
                 part.rename(folder)
         return manifest
+
+    def _write_manifest(self, path: Path, songs: list[SongSpec]) -> None:
+        """A row a song: `genres` with weights instead of `genre` where songs are blends, `true_genre` beside noise."""
+        columns = ["genres" if self.blend and column == "genre" else column for column in COLUMNS]
+        if self.label_noise:
+            _write_csv(path, (*columns, "true_genre"), ((*_row(song), song.genre) for song in songs))
+        else:
+            _write_csv(path, columns, map(_row, songs))
 
     def tracks(self, store: Path, progress: Progress | None = None) -> list[Track]:
         """The corpus, made where it is not there yet."""
@@ -180,7 +232,7 @@ def _make_songs(songs: list[SongSpec], folder: Path) -> int:
 def _row(song: SongSpec) -> tuple[object, ...]:
     beats, wav = f"beats/{song.id}.csv", f"songs/{song.id}.wav"
     grid = (f"{song.tempo_bpm:.2f}", song.beats_per_bar, beats)
-    return (wav, song.genre, song.id, song.artist, song.album, song.chain.name, song.id, *grid)
+    return (wav, song.label, song.id, song.artist, song.album, song.chain.name, song.id, *grid)
 
 
 def _write_csv(path: Path, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:

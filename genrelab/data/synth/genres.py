@@ -190,3 +190,16 @@ RAP = Genre(
 )
 
 GENRES: dict[str, Genre] = {g.name: g for g in (HARDCORE, DUBSTEP, ELECTRO, CLASSICAL, SOUNDTRACK, RAP)}
+
+
+TELLING = 8  # how far a blend's parts lean to those that no other genre plays
+
+
+def telling(name: str, element: str) -> dict[str, float]:
+    """A genre's parts of an element, each by its weight and by how surely it tells the genre."""
+    shares = {}
+    for genre in GENRES.values():
+        parts = getattr(genre, element).parts
+        shares[genre.name] = {part: weight / sum(parts.values()) for part, weight in parts.items()}
+    played = {part: sum(share.get(part, 0.0) for share in shares.values()) for part in shares[name]}
+    return {part: share * (share / played[part]) ** TELLING for part, share in shares[name].items()}

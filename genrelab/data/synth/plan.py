@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from zlib import crc32
 
 import numpy as np
 
-from genrelab.data.synth.genres import ELEMENTS, GENRES, Genre, Weights
+from genrelab.data.synth.dials import ORDERS, SILENT_S, blend_of, borrow, circles, follow, written
+from genrelab.data.synth.genres import GENRES, Genre, Weights, telling
 from genrelab.data.synth.studio import Chain, chains
 
 # Who shares an offset of style, and how far it reaches (standard deviations that together make one).
@@ -36,22 +38,45 @@ class SongSpec:
     """Everything that a song's samples depend on."""
 
     id: str
-    genre: str
+    genre: str  # the true one; of two parents the heavier
+    written: str  # what the label says
     artist: str
     album: str
     tempo_bpm: float
     beats_per_bar: int
     phase: float  # where in the bar the song begins, 0..1
-    drums: str  # the genre that each element follows: the song's own, unless it is borrowed
-    bass: str
-    harmony: str
-    lead: str
+    plays: Mapping[str, str]  # aspect -> the genre it follows: the own one, unless genres come close or it is borrowed
     style: Style
     taste: tuple[int, ...]  # key of the artist's preferences
     key: tuple[int, ...]  # key of everything else that is drawn for the song
     chain: Chain  # the studio
     song_s: float
     sample_rate: int
+    halves: tuple[str, ...] = ()  # who plays in the first half and who in the second, for a genre of order
+    partner: SongSpec | None = None  # the lighter parent of a blend: its players over this song's tempo and chords
+    weight: float = 1.0  # this genre's share of the mix's energy
+    telling: bool = False  # a parent of a blend plays what tells its genre
+
+    def of(self, aspect: str) -> Genre:
+        """The genre that decides an aspect of the song."""
+        return GENRES[self.plays[aspect]]
+
+    def part(self, element: str) -> str:
+        """What an element plays, as in `genres`."""
+        parts = telling(self.plays[element], element) if self.telling else getattr(self.of(element), element).parts
+        return self.choose(parts, f"{element} part")
+
+    @property
+    def label(self) -> str:
+        """The manifest's cell: a genre, or two with their weights."""
+        if self.partner is None:
+            return self.written
+        return f"{self.written}:{self.weight:g}|{self.partner.genre}:{round(1 - self.weight, 6):g}"
+
+    @property
+    def passage(self) -> SongSpec:
+        """What both halves of a genre of order play."""
+        return replace(self, halves=(), song_s=self.song_s / 2)
 
     @property
     def n_samples(self) -> int:
@@ -72,7 +97,14 @@ class SongSpec:
         return str(self.rng(what).choice(list(options), p=weight / weight.sum()))
 
     def beats(self) -> tuple[np.ndarray, np.ndarray]:
-        """The beats inside the song: times (n,) in seconds, and places in the bar (n,) from 1."""
+        """The beats inside the song: times (n,) in seconds, and places in the bar (n,) from 1.
+
+        Halves count for themselves; the beat before the border between them is left out where it is silent.
+        """
+        if self.halves:
+            time_s, place = self.passage.beats()
+            heard = time_s < self.passage.song_s - SILENT_S
+            return np.append(time_s[heard], self.passage.song_s + time_s), np.append(place[heard], place)
         beat_s = 60 / self.tempo_bpm
         first = int(np.ceil(self.phase * self.beats_per_bar))
         last = int(np.floor(self.phase * self.beats_per_bar + self.song_s / beat_s)) + 1
@@ -94,42 +126,60 @@ def plan(
     overlap: float,
     seed: int,
     sample_rate: int,
+    order_only: bool,
+    blend: float,
+    blend_weight: float | None,
+    closeness: float,
+    label_noise: float,
 ) -> list[SongSpec]:
     """The songs of a corpus, genres in turn. The music of a song does not depend on the studios, nor on `n_songs`.
 
     The dials act on draws that are made anyway, so that a corpus at another correlation or overlap is the same corpus
-    with some songs recorded elsewhere, or borrowing more: two runs on them are paired.
+    with some songs recorded elsewhere, or borrowing more: two runs on them are paired. With `order_only` every artist
+    plays both genres of order, to the music of one of `genres`.
     """
     studios = chains(n_studios, _rng(seed, "studios"))
-    homes = home_studios(genres, n_studios, seed)
-    digits = max(3, len(str((n_songs - 1) // len(genres))))
+    labels = list(ORDERS) if order_only else genres
+    homes, near = home_studios(labels, n_studios, seed), circles(genres)
+    digits = max(3, len(str((n_songs - 1) // len(labels))))
     songs = []
     for i in range(n_songs):
-        name, number = genres[i % len(genres)], i // len(genres)
+        label, number = labels[i % len(labels)], i // len(labels)
         artist = number % n_artists_per_genre
         album = number // n_artists_per_genre % n_albums_per_artist
-        genre, key = GENRES[name], _key(seed, name, "song", number)
+        name = genres[artist % len(genres)] if order_only else label  # whose music it is
+        key = _key(seed, label, "song", number)
         rng = np.random.default_rng(key)
-        where = _rng(seed, name, "studio", number)
+        where = _rng(seed, label, "studio", number)
         style = _style(seed, name, artist, album, rng)
-        songs.append(
-            SongSpec(
-                id=f"{name}-{number:0{digits}d}",
-                genre=name,
-                artist=f"{name}-a{artist:02d}",
-                album=f"{name}-a{artist:02d}-b{album}",
-                tempo_bpm=_tempo(genre, style.tempo, rng),
-                beats_per_bar=3 if rng.random() < genre.waltz else 4,
-                phase=round(float(rng.random()), 6),
-                **_elements(genre, overlap, rng),
-                style=style,
-                taste=_key(seed, name, "artist", artist),
-                key=key,
-                chain=studios[_studio(homes[name], n_studios, studio_genre_correlation, where)],
-                song_s=song_s,
-                sample_rate=sample_rate,
-            )
+        own = follow(name, near[name], closeness, _rng(seed, label, "closeness", number))
+        others = [other for other in labels if other != label]
+        song = SongSpec(
+            id=f"{label}-{number:0{digits}d}",
+            genre=label,
+            written=written(label, others, label_noise, _rng(seed, label, "label", number)),
+            artist=f"{name}-a{artist:02d}",
+            album=f"{name}-a{artist:02d}-b{album}",
+            tempo_bpm=_tempo(GENRES[own["tempo"]], style.tempo, rng),
+            beats_per_bar=3 if rng.random() < GENRES[own["metre"]].waltz else 4,
+            phase=round(float(rng.random()), 6),
+            plays=borrow(own, name, overlap, rng),
+            style=style,
+            taste=_key(seed, name, "artist", artist),
+            key=key,
+            chain=studios[_studio(homes[label], n_studios, studio_genre_correlation, where)],
+            song_s=song_s,
+            sample_rate=sample_rate,
+            halves=ORDERS[label] if order_only else (),
         )
+        other, weight = blend_of(others, blend, blend_weight, _rng(seed, label, "blend", number))
+        if other:  # nobody borrows: a loan would be a third genre
+            theirs = follow(other, near[other], closeness, _rng(seed, label, "partner's closeness", number))
+            song = replace(song, plays=own, telling=True)
+            key = _key(seed, label, "partner", number)
+            partner = replace(song, genre=other, written=other, plays=theirs, key=key)
+            song = replace(song, partner=partner, weight=weight)
+        songs.append(song)
     return songs
 
 
@@ -163,16 +213,6 @@ def _tempo(genre: Genre, z: float, rng: np.random.Generator) -> float:
     which = rng.choice(len(weight), p=weight / weight.sum())
     place = 1 / (1 + np.exp(-1.7 * z))  # a normal number to an even share of the range
     return round(float(low[which] + (high[which] - low[which]) * place), 2)
-
-
-def _elements(genre: Genre, overlap: float, rng: np.random.Generator) -> dict[str, str]:
-    """For each element, the genre that it follows: a neighbour with probability `overlap`."""
-    return {
-        e: neighbour if u < overlap else genre.name
-        for e, u, neighbour in zip(
-            ELEMENTS, rng.random(len(ELEMENTS)), rng.choice(genre.neighbours, len(ELEMENTS)).tolist(), strict=True
-        )
-    }
 
 
 def _studio(home: list[int], n_studios: int, correlation: float, rng: np.random.Generator) -> int:

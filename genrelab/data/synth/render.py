@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import lru_cache
 
 import numpy as np
 from scipy import fft
 
 from genrelab.data.synth import arrange, drums, instruments, studio
-from genrelab.data.synth.genres import GENRES
+from genrelab.data.synth.dials import SLICE_S, hush
 from genrelab.data.synth.plan import SongSpec
 
 LEVEL_DB = 1.8  # one standard deviation of a layer's loudness
@@ -18,20 +19,49 @@ BLOCK = 128  # samples; the pace of a bus's gain
 
 def render(song: SongSpec) -> np.ndarray:
     """The finished song, (song.n_samples,) float32, below the studio's ceiling."""
+    if not song.halves:
+        return _mastered(song, mix(song))
+    # each half is mastered for itself, so that no sample knows which of them comes first
+    played = {layers: _mastered(song.passage, _played(_with(layers, song.passage))) for layers in song.halves}
+    wave = np.concatenate([played[layers] for layers in song.halves])
+    return wave * hush(round(song.song_s / SLICE_S), song.sample_rate)
+
+
+def _mastered(song: SongSpec, wave: np.ndarray) -> np.ndarray:
     rng = song.rng("master")
-    return studio.master(mix(song), song.chain, float(rng.normal(0, 1.5)), int(rng.integers(1 << 16)), song.sample_rate)
+    return studio.master(wave, song.chain, float(rng.normal(0, 1.5)), int(rng.integers(1 << 16)), song.sample_rate)
+
+
+def _with(layers: str, song: SongSpec) -> arrange.Score:
+    """The song's score with these players, and no others, in every bar."""
+    piece = arrange.score(song)
+    return replace(piece, bars=tuple(replace(bar, layers=layers) for bar in piece.bars))
 
 
 def mix(song: SongSpec) -> np.ndarray:
-    """The song before any studio, (song.n_samples,) float32, at about -20 dB RMS a layer."""
-    genre, style, piece, rng = GENRES[song.genre], song.style, arrange.score(song), song.rng("mix")
+    """The song before any studio, (song.n_samples,) float32, at about -20 dB RMS a layer.
+
+    A blend is the sum of both parents, all of their players in every bar; their energies are as their weights.
+    """
+    if song.partner is None:
+        return _played(arrange.score(song))
+    piece = _with("DBHL", song)
+    wave, other = _played(piece), _played(replace(piece, song=song.partner))
+    energy, others = float(np.sum(np.square(wave))), float(np.sum(np.square(other)))
+    return wave + np.float32(np.sqrt((1 - song.weight) / song.weight * energy / max(others, 1e-9))) * other
+
+
+def _played(piece: arrange.Score) -> np.ndarray:
+    """A score as the genres that its song follows play it, (samples,) float32."""
+    song = piece.song
+    style, rng = song.style, song.rng("mix")
     beat, kicks_s = _drums(piece)
     buses = {
         "bass": _notes(piece, "bass"),
         "harmony": _notes(piece, "harmony"),
         "lead": _notes(piece, "lead"),
     }
-    depth = _within(genre.pump, rng.random())
+    depth = _within(song.of("pump").pump, rng.random())
     if depth and len(kicks_s):
         duck = _duck(kicks_s, depth, song)
         for name in ("bass", "harmony"):
@@ -40,8 +70,9 @@ def mix(song: SongSpec) -> np.ndarray:
     for bus in buses.values():
         dry = dry + bus
     send = 0.25 * beat + buses["harmony"] + buses["lead"]
-    wet = _within(genre.space, 1 / (1 + np.exp(-1.7 * style.space)))
-    room_s = 0.2 * round(_within(genre.room_s, rng.random()) / 0.2)
+    space = song.of("space")
+    wet = _within(space.space, 1 / (1 + np.exp(-1.7 * style.space)))
+    room_s = 0.2 * round(_within(space.room_s, rng.random()) / 0.2)
     size = fft.next_fast_len(song.n_samples + int(room_s * song.sample_rate), real=True)
     echo = fft.irfft(fft.rfft(send, size) * _room(room_s, size, song.sample_rate), size)[: song.n_samples]
     return dry + np.float32(wet) * echo
@@ -54,8 +85,8 @@ def _within(span: tuple[float, float], u: float) -> float:
 def _drums(piece: arrange.Score) -> tuple[np.ndarray, np.ndarray]:
     """The drums' bus (samples,), and the kicks' times in seconds."""
     song = piece.song
-    element = GENRES[song.drums].drums
-    pattern, kit = song.choose(element.parts, "drums part").split("/")
+    element = song.of("drums").drums
+    pattern, kit = song.part("drums").split("/")
     bus, kicks_s, style = np.zeros(song.n_samples, np.float32), [], song.style
     hits = arrange.hits(piece, pattern)
     if hits:
@@ -73,8 +104,8 @@ def _drums(piece: arrange.Score) -> tuple[np.ndarray, np.ndarray]:
 def _notes(piece: arrange.Score, name: str) -> np.ndarray:
     """The bus of a pitched element, (samples,)."""
     song = piece.song
-    element = getattr(GENRES[getattr(song, name)], name)
-    sound, rhythm = song.choose(element.parts, f"{name} part").split("/")
+    element = getattr(song.of(name), name)
+    sound, rhythm = song.part(name).split("/")
     voice, bright_oct = instruments.VOICES[sound], BRIGHT_OCT * song.style.bright
     cents = 0.15 * song.style.tune  # of a semitone: nobody tunes alike
     bus, made = np.zeros(song.n_samples, np.float32), {}

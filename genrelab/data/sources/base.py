@@ -1,0 +1,59 @@
+"""What every source of songs has in common."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from genrelab.data.grids import checked
+from genrelab.data.manifest import read_manifest
+from genrelab.data.sources.audio import audio_files
+from genrelab.types import Track, UserError
+
+
+class Source:
+    """Where songs come from. `beats`: which beat grid counts; `unknown`: a folder or a manifest of songs of no genre;
+    `tree`: a yaml of nested genres."""
+
+    def __init__(self, beats: str, unknown: str | None, tree: str | None) -> None:
+        self.beats = checked(beats)
+        self._unknown, self._tree = unknown, tree
+
+    @property
+    def name(self) -> str:
+        """What the runs are filed under."""
+        raise NotImplementedError
+
+    def tracks(self, store: Path, progress: Any) -> list[Track]:
+        """The songs. Raises UserError where they cannot be told."""
+        raise NotImplementedError
+
+    def strangers(self) -> list[Track]:
+        """The songs of `data.unknown`, without a genre. Raises UserError where there are none."""
+        if self._unknown is None:
+            return []
+        path = Path(self._unknown).expanduser().absolute()
+        if path.is_dir():
+            files = audio_files(path)
+            if not files:
+                raise UserError(f"data.unknown={path}: no audio file in this folder")
+            ids = [file.relative_to(path).as_posix() for file in files]
+            return [Track(f"unknown/{name}", file, ()) for name, file in zip(ids, files, strict=True)]
+        if not path.exists():
+            raise UserError(f"data.unknown={path} does not exist: give a folder or a manifest of songs of no genre")
+        return [replace(t, id=f"unknown/{t.id}") for t in read_manifest(path, labelled=False)]
+
+    def tree(self) -> Any:
+        """The nested genres of `data.tree` as the yaml has them, or None. Raises UserError where it is no yaml."""
+        if self._tree is None:
+            return None
+        import yaml
+
+        path = Path(self._tree).expanduser().absolute()
+        if not path.is_file():
+            raise UserError(f"data.tree={path} is no file: give a yaml of nested genres (electronic: [house, techno])")
+        try:
+            return yaml.safe_load(path.read_text(encoding="utf-8"))
+        except (yaml.YAMLError, UnicodeDecodeError) as error:
+            raise UserError(f"data.tree={path} is no yaml ({str(error).splitlines()[0]}): correct it") from error

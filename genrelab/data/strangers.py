@@ -1,0 +1,64 @@
+"""A split's further steps: songs of none of the genres go to the test, and training may be given fewer songs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from zlib import crc32
+
+import numpy as np
+
+from genrelab.data.split import Split
+from genrelab.types import Track, UserError
+
+
+def fewer(split: Split, tracks: Sequence[Track], n: int) -> Split:
+    """At most n songs on the training side, every genre alike; the smaller set lies within the larger one.
+
+    Songs leave group by group where they can, so that fewer songs are also fewer artists. Raises UserError for a split
+    by slice, whose songs lie on every side, and below a song a genre.
+    """
+    if split.kind == "slice":
+        raise UserError(f"limit_train={n}: with split=slice every song is in training; take another split")
+    by_genre: dict[str | None, list[int]] = {}
+    for i, (track, side) in enumerate(zip(tracks, split.sides, strict=True)):
+        if side == "train":
+            by_genre.setdefault(track.genre, []).append(i)
+    if n < len(by_genre):
+        raise UserError(f"limit_train={n}: expected at least a song for each of the {len(by_genre)} genres")
+    kept: set[int] = set()
+    for own in by_genre.values():
+        order = sorted(own, key=lambda i: (crc32(f"{split.seed} {split.groups[i]}".encode()), split.groups[i], i))
+        kept.update(order[: n // len(by_genre)])
+    sides = ["unused" if side == "train" and i not in kept else side for i, side in enumerate(split.sides)]
+    return replace(split, sides=tuple(sides), notes=(*split.notes, f"training has {len(kept)} songs (limit_train={n})"))
+
+
+def with_strangers(splits: Sequence[Split], tracks: Sequence[Track], known: np.ndarray) -> list[Split]:
+    """Splits of the known tracks -> splits of all tracks, (n,): the others are in the test.
+
+    Of k folds each tests its share of them, whole groups. One whose group (artist, or what the split goes by) is in
+    training or validation too is left out: it would be no stranger.
+    """
+    made = []
+    for split in splits:
+        own, n_folds = iter(zip(split.sides, split.groups, strict=True)), len(splits)
+        learnt = {g for g, side in zip(split.groups, split.sides, strict=True) if side in ("train", "val")}
+        sides, groups = [], []
+        for track, is_known in zip(tracks, known, strict=True):
+            if is_known:
+                side, group = next(own)
+            else:
+                group = getattr(track, split.kind, None) or track.track or track.id
+                here = split.fold is None or crc32(group.encode()) % n_folds == split.fold
+                side = "test" if here and group not in learnt else "unused"
+            sides.append(side)
+            groups.append(group)
+        n_in = sum(side == "test" and not k for side, k in zip(sides, known, strict=True))
+        n_met = sum(g in learnt and not k for g, k in zip(groups, known, strict=True))
+        notes = [*split.notes, f"{n_in} songs of none of the genres are in the test"]
+        if n_met:
+            notes.append(f"{n_met} songs of none of the genres are left out: their {split.kind} is in training")
+        ids = tuple(track.id for track in tracks)
+        made.append(replace(split, ids=ids, sides=tuple(sides), groups=tuple(groups), notes=tuple(notes)))
+    return made

@@ -1,0 +1,103 @@
+"""What a run does with songs of none of its genres: tables for the terminal, a picture."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from genrelab.report import style
+from genrelab.report.table import NONE, numbers_table, percent
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+    from numpy.typing import NDArray
+    from rich.console import RenderableType
+
+Row = Mapping[str, tuple[float, float, float]]  # metric -> value, lower and upper end of its interval
+COLUMNS = {"auroc": "AUROC", "fpr95": "FPR@95", "oscr": "OSCR", "open_macro_f1": "open macro-F1"}
+WORDS = {score: score.replace("_", " ") for score in ("max_softmax", "max_logit", "vote_share")} | {"knn": "k nearest"}
+UNKNOWN = "#b3462e"
+
+
+def open_set_table(found: Mapping[str, Row], chosen: str, counts: str) -> RenderableType:
+    """A row a score, the run's own marked; figures in percent with their 95 % intervals."""
+    rows = [
+        [_name(score) + (" *" if score == chosen else ""), *(_cell(row.get(metric)) for metric in COLUMNS)]
+        for score, row in found.items()
+    ]
+    return numbers_table(f"open set: {counts}; * decides, %", ["score", *COLUMNS.values()], rows)
+
+
+def foreign_table(refused: Mapping[str, tuple[int, int]]) -> RenderableType:
+    """Kind of sound -> how many of how many get no tag."""
+    rows = [[f"{n_refused} of {n}" for n_refused, n in refused.values()]]
+    return numbers_table(
+        "made sounds that get no tag (no songs, so in no figure above)", list(refused), rows, named=False
+    )
+
+
+def _name(score: str) -> str:
+    return WORDS.get(score, score)
+
+
+def _cell(value: tuple[float, float, float] | None) -> str:
+    if value is None or np.isnan(value[0]):
+        return NONE
+    return f"{percent(value[0])} [{percent(value[1])}, {percent(value[2])}]"
+
+
+def open_set_picture(
+    score: NDArray, known: NDArray, threshold: float, found: Mapping[str, Row], chosen: str, title: str
+) -> Figure:
+    """Left: the run's score of known and unknown songs and its threshold; right: AUROC of every score.
+
+    score: (n,), higher is more surely known; known: (n,) bool; found: score -> figures with intervals.
+    """
+    import matplotlib as mpl
+    from matplotlib.ticker import PercentFormatter
+
+    with mpl.rc_context(style.RC):
+        figure = style.blank(7.8, 3.2)
+        left, right = figure.subplots(1, 2, width_ratios=(1.25, 1))
+        high = max(float(np.max(score)), threshold)
+        low = min(float(np.quantile(score, 0.01)), threshold - 0.22 * (high - threshold))  # room for "no tag"
+        edges = np.linspace(low, high if high > low else low + 1, 28)
+        for own, name, colour in (
+            (known, "known genres", style.SIDE_COLOURS["val"]),
+            (~known, "none of them", UNKNOWN),
+        ):
+            values = np.clip(score[own], edges[0], edges[-1])
+            weights = np.full(len(values), 1 / max(1, len(values)))
+            left.hist(values, edges, weights=weights, color=colour, alpha=0.55, label=f"{name} ({int(own.sum())})")
+        left.axvline(threshold, color=style.INK, linewidth=1)
+        left.annotate(
+            "no tag ←",
+            (threshold, 1),
+            xycoords=left.get_xaxis_transform(),
+            xytext=(-4, -10),
+            textcoords="offset points",
+            ha="right",
+            fontsize=8,
+        )
+        left.margins(y=0.14)  # and above the bars
+        left.set(xlabel=f"{_name(chosen)} score", ylabel="share of the songs")
+        left.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
+        style.legend_above(left)
+        style.headline(figure, title)
+        order = sorted(found, key=lambda s: found[s]["auroc"][0])
+        for y, name in enumerate(order):
+            value, lo, hi = found[name]["auroc"]
+            colour = style.SIDE_COLOURS["val"] if name == chosen else style.QUIET
+            right.plot([lo, hi], [y, y], color=colour, linewidth=1.4, solid_capstyle="butt")
+            right.plot(value, y, "o", color=colour, markersize=5)
+        right.axvline(0.5, color=style.QUIET, linewidth=0.8, linestyle=(0, (4, 3)), zorder=0)
+        right.set_yticks(range(len(order)), [_name(s) for s in order])
+        right.set(xlabel="AUROC, known against none of them", xlim=(min(0.45, right.get_xlim()[0]), 1.01))
+        right.xaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
+        for axes in (left, right):
+            axes.grid(axis="x", color="#e6eaee", linewidth=0.6)
+            axes.set_axisbelow(True)
+            style.bare(axes)
+    return figure

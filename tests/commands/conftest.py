@@ -1,0 +1,24 @@
+"""What several verbs are asked about: a k-fold run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.conftest import TINY, Songs, runs_of
+
+N_FOLDS = 3
+
+
+@pytest.fixture(scope="session")
+def folded(songs: Songs, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Any, list[Any]]:
+    """A store, its one k-fold run and the folds of that."""
+    from genrelab.cli import main
+
+    store = tmp_path_factory.mktemp("folded")
+    words = ["split=kfold", f"split.n_folds={N_FOLDS}", "trainer.max_epochs=1"]
+    assert main([*songs.words, *TINY, *words, f"store={store}"]) == 0
+    run, *folds = runs_of(store)
+    return store, run, folds
