@@ -269,15 +269,19 @@ def splits(config: Config, prepared: Prepared) -> list[Split]:
 def build(
     config: Config, genres: Sequence[str], several: bool, front: Front | None = None, slicer: Slicer | None = None
 ) -> SongClassifier:
-    """The model of a config, with its initial weights drawn from the config's seed."""
+    """The model of a config, with its initial weights drawn from the config's seed.
+
+    A front-end that learns is always a new one: what a fold has learned must not be where the next one begins.
+    """
     import torch
 
     from genrelab.model import SongClassifier
 
-    front = front or instantiate(config["front"])
     slicer = slicer or instantiate(config["slice"])
     with torch.random.fork_rng():
         torch.manual_seed(config["seed"])
+        if front is None or front.learned:
+            front = instantiate(config["front"])
         try:
             net, agg, norm = (instantiate(config[k]) for k in ("net", "agg", "norm"))
             return SongClassifier(front, slicer, norm, net, agg, genres, several)

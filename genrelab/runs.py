@@ -97,8 +97,9 @@ def one(
     drawing = pictures.slices_picture(seen, prepared.front.bin_hz, lengths, titles, prepared.front.unit)
     style.save(drawing, folder / "slices.png")
 
-    fresh, learned = compose.build(config, prepared.genres, fitted.model.several).front, fitted.model.front
-    if isinstance(fresh, Learned) and isinstance(learned, Learned):
+    learned = fitted.model.front
+    if isinstance(learned, Learned):
+        fresh: Any = compose.build(config, prepared.genres, fitted.model.several).front
         drawing = filters_picture(*learned.filters(), f"{name}: filters", fresh.filters())
         style.save(drawing, folder / "filters.png")
 

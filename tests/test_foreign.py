@@ -39,7 +39,7 @@ class Hearer:
         self.beats.append(beats)
         return wave[: len(wave) // 4 * 4].reshape(4, 1, -1), None, None
 
-    def __call__(self, x: torch.Tensor, n_slices: torch.Tensor, places: None) -> torch.Tensor:
+    def tell(self, x: torch.Tensor, n_slices: torch.Tensor, places: None) -> torch.Tensor:
         assert n_slices.tolist() == [len(x)] == [4] and not torch.is_grad_enabled()
         return x.abs().max()
 

@@ -16,7 +16,7 @@ from genrelab.data.split import Split
 from genrelab.front.base import FULL_SCALE, samples
 from genrelab.model import SongClassifier
 from genrelab.slice.base import cut
-from genrelab.types import Beats, Track
+from genrelab.types import Beats, Labels, Track
 from tests.conftest import TINY, Said, Songs, client, runs_of
 from tests.front.contract import noise
 from tests.parts import SAMPLE_RATE, config, part
@@ -64,7 +64,8 @@ def test_training_reads_what_tag_hears(tmp_path: Path, slicer: str) -> None:
     assert waves.rows.dtype == np.int16
     spans = [model.slicer.spans(float(d), BEATS) for d in waves.duration_s]
     split = Split("song", ("0", "1"), ("val", "val"), ("0", "1"), 0, ())
-    data = SongSlices(waves, spans, np.zeros(2, int), split, "val", model.slicer, model.front, 0)
+    labels = Labels(("a",), np.zeros(2, np.int64), np.ones((2, 1), np.float32))
+    data = SongSlices(waves, spans, labels, split, "val", model.slicer, model.front, 0)
     batch = data.__getitems__([0, 1])
     read = model.picture(batch["x"], batch["places"])
     told = [model.slices(waves[i][0], SAMPLE_RATE, BEATS) for i in range(2)]
@@ -123,3 +124,22 @@ def test_a_kind_of_beats_that_is_none(songs: Songs, call: Call, tmp_path: Path) 
     said = call(*songs.words, "data.beats=right", f"store={tmp_path}")
     assert said.code == 2
     assert "data.beats=right: expected one of auto, annotated" in said.err
+
+
+def test_a_learned_front_end_begins_anew_in_every_fold(songs: Songs, tmp_path: Path) -> None:
+    """From the seed, whatever was drawn or learned before: two folds share nothing, and a run can be repeated."""
+    from genrelab import compose
+
+    config = compose.composed([*songs.words, "front=raw", f"store={tmp_path}"])
+    torch.manual_seed(5)
+    front = compose.instantiate(config["front"])
+    one = compose.build(config, ("a", "b"), False, front)
+    with torch.no_grad():
+        one.front.filter.weight.add_(1)  # what training does
+    torch.manual_seed(6)
+    two = compose.build(config, ("a", "b"), False, one.front)
+    three = compose.build(config, ("a", "b"), False)
+    assert two.front is not one.front
+    assert torch.equal(two.front.filter.weight, three.front.filter.weight)
+    other = compose.build(config | {"seed": 1}, ("a", "b"), False)
+    assert not torch.equal(two.front.filter.weight, other.front.filter.weight)

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from genrelab.evaluate.rejection import Normals
+from genrelab.evaluate.rejection import Known
 from genrelab.texture import BANDS, FLOOR, texture
 
 F, T = 32, 40
@@ -82,7 +82,7 @@ def test_too_smooth_is_as_far_as_too_rough() -> None:
         own = roughness * torch.exp(0.2 * torch.randn(n, 1, 1, generator=random))
         return texture(own * torch.randn(n, F, T, generator=random)).double().numpy()
 
-    known = Normals.fit(songs(200, 1.0), np.zeros(200, int))
-    usual = np.quantile(known.nearness(songs(200, 1.0)), 0.05)
-    assert (known.nearness(songs(50, 0.1)) < usual).all()
-    assert (known.nearness(songs(50, 10.0)) < usual).all()
+    known = Known.fit(np.ones((200, 1)), songs(200, 1.0), np.zeros(200, int), neighbours=3)
+    usual = np.quantile(known.texture(songs(200, 1.0)), 0.05)
+    assert (known.texture(songs(50, 0.1)) < usual).all()
+    assert (known.texture(songs(50, 10.0)) < usual).all()

@@ -32,11 +32,13 @@ class Pair:
 
     @property
     def separable(self) -> bool:
-        """Whether the interval lies above chance; not where it cannot be told."""
+        """Whether the interval lies above chance; not where there is none."""
         return self.lo > 0.5
 
     @property
     def verdict(self) -> str:
+        if self.lo != self.lo:
+            return f"not known: {self.n_groups} group{'s' if self.n_groups > 1 else ''}"
         return "told apart" if self.separable else f"not separable with {self.n_a + self.n_b} songs"
 
 

@@ -64,23 +64,25 @@ class Known:
 
     directions: NDArray  # (n, D) their embeddings at length 1
     embeddings: Normals
-    textures: Normals
+    whiten: NDArray  # (E, E) brings textures to where the covariance within genres is the unit sphere
+    textures: NDArray  # (n, E) there
     neighbours: int
 
     @classmethod
     def fit(cls, embedding: ArrayLike, texture: ArrayLike, truth: ArrayLike, neighbours: int) -> Known:
-        """embedding: (n, D) and texture: (n, E) of training songs; truth: (n,) their genres; neighbours: of `knn`."""
-        directions = _directions(np.asarray(embedding, dtype=float))
-        return cls(directions, Normals.fit(embedding, truth), Normals.fit(texture, truth), neighbours)
+        """embedding: (n, D) and texture: (n, E) of training songs; truth: (n,) their genres; neighbours: of what
+        looks for the nearest ones."""
+        whiten = np.linalg.cholesky(Normals.fit(texture, truth).precision)
+        textures = np.asarray(texture, dtype=float) @ whiten
+        return cls(_directions(embedding), Normals.fit(embedding, truth), whiten, textures, neighbours)
 
-    def knn(self, embedding: NDArray) -> NDArray[np.float64]:
+    def knn(self, embedding: ArrayLike) -> NDArray[np.float64]:
         """(n,) minus the distance to the k-th nearest training song on the unit sphere (Sun, Ming, Zhu & Li 2022)."""
-        k = min(self.neighbours, len(self.directions)) - 1
-        z, found = _directions(np.asarray(embedding, dtype=float)), []
-        for part in np.split(z, range(CHUNK, len(z), CHUNK)):
-            square = 2 - 2 * part @ self.directions.T
-            found.append(np.sqrt(np.partition(np.maximum(square, 0), k, axis=1)[:, k]))
-        return -np.concatenate(found)
+        return -_to_nearest(_directions(embedding), self.directions, self.neighbours)
+
+    def texture(self, texture: ArrayLike) -> NDArray[np.float64]:
+        """(n,) minus the Mahalanobis distance to the k-th nearest training song."""
+        return -_to_nearest(np.asarray(texture, dtype=float) @ self.whiten, self.textures, self.neighbours)
 
     def state(self) -> dict[str, NDArray]:
         """Plain arrays, for a file."""
@@ -88,18 +90,17 @@ class Known:
             "directions": self.directions,
             "embeddings/means": self.embeddings.means,
             "embeddings/precision": self.embeddings.precision,
-            "textures/means": self.textures.means,
-            "textures/precision": self.textures.precision,
+            "textures/whiten": self.whiten,
+            "textures/songs": self.textures,
             "neighbours": np.array(self.neighbours),
         }
 
     @classmethod
     def from_state(cls, state: dict[str, NDArray]) -> Known:
         """What `state` gave."""
-        embeddings, textures = (
-            Normals(state[f"{of}/means"], state[f"{of}/precision"]) for of in ("embeddings", "textures")
-        )
-        return cls(state["directions"], embeddings, textures, int(state["neighbours"]))
+        embeddings = Normals(state["embeddings/means"], state["embeddings/precision"])
+        textures = state["textures/whiten"], state["textures/songs"]
+        return cls(state["directions"], embeddings, *textures, neighbours=int(state["neighbours"]))
 
 
 def scores(evidence: Evidence, known: Known) -> dict[str, NDArray[np.float64]]:
@@ -116,7 +117,7 @@ def scores(evidence: Evidence, known: Known) -> dict[str, NDArray[np.float64]]:
         "knn": known.knn(evidence.embedding),
         "mahalanobis": known.embeddings.nearness(evidence.embedding),
         "vote_share": np.asarray(evidence.vote_share, dtype=float),
-        "texture": known.textures.nearness(evidence.texture),
+        "texture": known.texture(evidence.texture),
     }
 
 
@@ -126,5 +127,15 @@ def threshold(score: ArrayLike, keep: float) -> float:
     return float(s[max(0, int(np.ceil(keep * len(s) - 1e-9)) - 1)])
 
 
-def _directions(z: NDArray) -> NDArray[np.float64]:
+def _to_nearest(x: NDArray, songs: NDArray, k: int) -> NDArray[np.float64]:
+    """(n,) from each of x (n, D) to the k-th nearest of the songs (m, D), the farthest where there are fewer."""
+    at, length, found = min(k, len(songs)) - 1, np.square(songs).sum(1), []
+    for part in np.split(x, range(CHUNK, len(x), CHUNK)):
+        square = np.square(part).sum(1)[:, None] + length - 2 * part @ songs.T
+        found.append(np.sqrt(np.partition(np.maximum(square, 0), at, axis=1)[:, at]))
+    return np.concatenate(found)
+
+
+def _directions(embedding: ArrayLike) -> NDArray[np.float64]:
+    z = np.asarray(embedding, dtype=float)
     return z / np.linalg.norm(z, axis=1, keepdims=True).clip(1e-9)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -110,7 +111,10 @@ def test_embeddings_give_the_runs_own_song_answers(trained: Trained, slices: pd.
     with torch.no_grad():
         said = asked.model.answers(asked.model.judge(z.flatten(0, 1), n_slices), n_slices)
     np.testing.assert_allclose(said.probabilities(), own[CHANCES], atol=1e-4)
+    said = replace(said, texture=np.zeros((len(own), len(asked.rule.known.whiten))))  # of pictures, not of embeddings
     for score, values in asked.rule.knownness(said).items():
+        if score == "texture":
+            continue
         np.testing.assert_allclose(values, own[f"known/{score}"], rtol=1e-3, err_msg=score)
 
 

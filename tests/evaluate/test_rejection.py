@@ -83,8 +83,18 @@ def test_mahalanobis_is_scipys_with_the_covariance_within_genres():
     away = cdist(asked, means, "mahalanobis", VI=np.linalg.inv(covariance)).min(1) ** 2
     found = fit(z, truth, 1).embeddings.nearness(asked)
     np.testing.assert_allclose(found, -away, rtol=1e-4)
-    np.testing.assert_allclose(fit(z, truth, 1).textures.nearness(-asked), -away, rtol=1e-4)
     np.testing.assert_allclose(fit(z, truth, 1).embeddings.nearness(means), 0, atol=1e-9)
+
+
+@pytest.mark.parametrize("neighbours", [1, 4, 500])
+def test_texture_is_scipys_distance_to_the_kth_nearest_song(neighbours):
+    z, truth = training()
+    asked = np.random.default_rng(4).normal(size=(CHUNK + 20, 5))
+    means = np.stack([z[truth == k].mean(0) for k in range(3)])
+    covariance = LedoitWolf(assume_centered=True).fit(z - means[truth]).covariance_
+    away = np.sort(cdist(asked, -z, "mahalanobis", VI=np.linalg.inv(covariance)), 1)
+    found = fit(z, truth, neighbours).texture(asked)
+    np.testing.assert_allclose(found, -away[:, min(neighbours, len(z)) - 1], rtol=1e-4)
 
 
 def test_genres_without_songs_and_of_any_number_are_no_trouble():
@@ -146,7 +156,7 @@ def test_what_is_remembered_comes_back_from_a_file(tmp_path):
     assert again.neighbours == 7
     asked = np.random.default_rng(3).normal(size=(30, 5))
     np.testing.assert_array_equal(again.embeddings.nearness(asked), known.embeddings.nearness(asked))
-    np.testing.assert_array_equal(again.textures.nearness(asked), known.textures.nearness(asked))
+    np.testing.assert_array_equal(again.texture(asked), known.texture(asked))
     np.testing.assert_allclose(again.knn(asked), known.knn(asked), atol=1e-5)
 
 
