@@ -36,8 +36,6 @@ def of_run(
     config: Config, prepared: Prepared, split: Split, fitted: Fitted, songs: pd.DataFrame, folder: Path, name: str
 ) -> list[Finding]:
     """All findings of one trained model."""
-    from genrelab import compose
-
     options = {"n_boot": config["trainer"]["n_boot"], "seed": config["seed"]}
     test = fitted.answers["test"]
     groups = np.array([split.groups[i] for i in test.index])
@@ -45,13 +43,13 @@ def of_run(
     strangers = not test.known.all()
     if strangers:
         found.append(open_set(test, fitted, groups, config, options, folder, name))
-    if not compose.instantiate(config["task"]).several:
-        found += of_songs(songs, prepared, options, folder)
-    return found
+    return found + of_songs(songs, prepared, options, folder)
 
 
 def of_songs(songs: pd.DataFrame, prepared: Prepared, options: Mapping[str, int], folder: Path) -> list[Finding]:
-    """The findings that need no model, only what was said of the test songs, one genre each."""
+    """The findings that need no model, only what was said of the test songs."""
+    if artifacts.several(songs):
+        return [together(songs, options)]
     found = [separability(songs, options, folder), ceiling(songs, options)]
     if prepared.tree is not None:
         found.append(hierarchy(songs, prepared, options))
@@ -152,6 +150,22 @@ def separability(songs: pd.DataFrame, options: Mapping[str, int], folder: Path) 
         "test/pairs/not_separable": sum(not p.separable for p in found),
     }
     return Finding(figures, (), (confusable_table(found, limit=3),))
+
+
+def together(songs: pd.DataFrame, options: Mapping[str, int]) -> Finding:
+    """Whether the genres of a song that has several are those that it looks most like."""
+    from genrelab.evaluate.multilabel import all_on_top
+
+    own = artifacts.side_of(songs, "test")
+    truth = artifacts.present(own)
+    held = own["split_group"].to_numpy(str)
+    more = truth.sum(1) > 1
+    if not more.any():
+        return Finding()
+    at, lo, hi = all_on_top(truth[more], artifacts.chances(own)[more], held[more], **options)
+    note = f"songs of several genres: all of them on top in {100 * at:.1f} % [{100 * lo:.1f}, {100 * hi:.1f}]"
+    figures = {"test/song/all_on_top": at, "test/song/all_on_top_lo": lo, "test/song/all_on_top_hi": hi}
+    return Finding(figures, (f"{note} of {int(more.sum())}",))
 
 
 def ceiling(songs: pd.DataFrame, options: Mapping[str, int]) -> Finding:

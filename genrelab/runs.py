@@ -220,9 +220,9 @@ def folds(config: compose.Config, prepared: Any, splits: Sequence[Any], tracker:
     bounds, reliable, groups = artifacts.test_intervals(songs, cuts, config["trainer"]["n_boot"], config["seed"])
     target = prepared.labels.target[prepared.labels.known]
     baseline = commonest(target, target, measure)
-    folder, several = parent.folder / "pictures", artifacts.several(songs)
+    folder = parent.folder / "pictures"
     options = {"n_boot": config["trainer"]["n_boot"], "seed": config["seed"]}
-    found = [] if several else findings.of_songs(songs, prepared, options, folder)
+    found = findings.of_songs(songs, prepared, options, folder)
     more, remarks, tables = findings.gathered(found)
     figures |= more
     costs = (

@@ -87,10 +87,10 @@ def named_values(test: object) -> list[str]:
 
 
 def labels_of(tracks: Sequence[Track]) -> list[str]:
-    """The genre that a split is stratified by: the first."""
+    """The genre that a split is stratified by: the heaviest, else the first."""
     if not tracks:
         raise UserError("there are no tracks to split: look at the data's report of what was left out")
-    return [track.genres[0] for track in tracks]
+    return [str(track.genre) for track in tracks]
 
 
 def key_values(tracks: Sequence[Track], by: str) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ from zlib import crc32
 import numpy as np
 
 from genrelab.data.split import Split
-from genrelab.types import Track, UserError
+from genrelab.types import GROUP_KEYS, Track, UserError
 
 
 def fewer(split: Split, tracks: Sequence[Track], n: int) -> Split:
@@ -37,20 +37,22 @@ def fewer(split: Split, tracks: Sequence[Track], n: int) -> Split:
 def with_strangers(splits: Sequence[Split], tracks: Sequence[Track], known: np.ndarray) -> list[Split]:
     """Splits of the known tracks -> splits of all tracks, (n,): the others are in the test.
 
-    Of k folds each tests its share of them, whole groups. One whose group (artist, or what the split goes by) is in
-    training or validation too is left out: it would be no stranger.
+    Of k folds each tests its share of them, whole groups. One whose group (artist, or what the split goes by) known
+    tracks have too is tested where those are, and left out where they are in training or validation: it would be no
+    stranger there.
     """
     made = []
     for split in splits:
         own, n_folds = iter(zip(split.sides, split.groups, strict=True)), len(splits)
+        met = set(split.groups)
         learnt = {g for g, side in zip(split.groups, split.sides, strict=True) if side in ("train", "val")}
         sides, groups = [], []
         for track, is_known in zip(tracks, known, strict=True):
             if is_known:
                 side, group = next(own)
             else:
-                group = getattr(track, split.kind, None) or track.track or track.id
-                here = split.fold is None or crc32(group.encode()) % n_folds == split.fold
+                group = _group(track, split.kind, met)
+                here = group in met or split.fold is None or crc32(group.encode()) % n_folds == split.fold
                 side = "test" if here and group not in learnt else "unused"
             sides.append(side)
             groups.append(group)
@@ -62,3 +64,11 @@ def with_strangers(splits: Sequence[Split], tracks: Sequence[Track], known: np.n
         ids = tuple(track.id for track in tracks)
         made.append(replace(split, ids=ids, sides=tuple(sides), groups=tuple(groups), notes=tuple(notes)))
     return made
+
+
+def _group(track: Track, kind: str, met: set[str]) -> str:
+    """What a stranger shares with known tracks; of an official or a given split nobody knows which key it kept."""
+    if own := getattr(track, kind, None):
+        return str(own)
+    shared = (getattr(track, key) for key in GROUP_KEYS)
+    return next((v for v in shared if v in met), track.track or track.id)

@@ -30,6 +30,24 @@ def value(row: Row, key: str) -> str:
     return given[-1] if given else ""
 
 
+def _places(rows: Sequence[Row], place: Callable[[Row], tuple[Any, float]]) -> tuple[dict[Any, Row], list[str]]:
+    """The runs by their place in a table, and a sentence about those that have none, or share one."""
+    found: dict[Any, Row] = {}
+    lost, shared = [], 0
+    for row in rows:
+        try:
+            at = place(row)
+        except ValueError:  # null, or another word
+            lost.append(row["name"])
+            continue
+        shared += at in found
+        found[at] = row
+    notes = [f"not shown, since its words give no number: {name}" for name in lost]
+    if shared:
+        notes.append(f"{shared} runs differ from others in what is not shown here: of such the last is shown")
+    return found, notes
+
+
 def _figure(row: Row, end: str = "") -> float:
     return float(row["figures"].get(f"test/song/{row['measure']}{end}", np.nan))
 
@@ -73,7 +91,9 @@ def lines(rows: Sequence[Row], n_boot: int, seed: int, *, x: str, by: str, x_lab
     each place."""
     import matplotlib as mpl
 
-    at = {(value(r, by), float(value(r, x))): r for r in rows}
+    at, notes = _places(rows, lambda r: (value(r, by), float(value(r, x))))
+    if not at:
+        return dots(rows, n_boot, seed, by=by)
     names, places = list(dict.fromkeys(k for k, _ in at)), sorted({p for _, p in at})
     cells = [[name, *(_cell(at.get((name, p))) for p in places)] for name in names]
     heading = f"{NAMES[rows[0]['measure']]} per song, % [95 % interval], by {x_label}"
@@ -83,6 +103,7 @@ def lines(rows: Sequence[Row], n_boot: int, seed: int, *, x: str, by: str, x_lab
             one, two = (at.get((name, p)) for name in names)
             if one and two and (said := _paired(one, two, (names[0], f"{names[1]} at {p:g}"), n_boot, seed)):
                 tables.append(said)
+    tables += notes
     with mpl.rc_context(style.RC):
         figure = style.blank(5.6, 3.4)
         axes = figure.subplots()
@@ -134,8 +155,9 @@ def grid(rows: Sequence[Row], n_boot: int, seed: int, *, x: str, y: str, x_label
     """A heat map of the test figure over two keys."""
     import matplotlib as mpl
 
-    del n_boot, seed
-    at = {(float(value(r, x)), float(value(r, y))): r for r in rows}
+    at, notes = _places(rows, lambda r: (float(value(r, x)), float(value(r, y))))
+    if not at:
+        return dots(rows, n_boot, seed, by=y)
     xs, ys = sorted({a for a, _ in at}), sorted({b for _, b in at})
     cells = [[f"{b:g}", *(_cell(at.get((a, b))) for a in xs)] for b in reversed(ys)]
     heading = f"{NAMES[rows[0]['measure']]} per song, % [95 % interval]: {y_label} (down) by {x_label}"
@@ -148,7 +170,7 @@ def grid(rows: Sequence[Row], n_boot: int, seed: int, *, x: str, y: str, x_label
         axes.set_xticks(range(len(xs)), [f"{a:g}" for a in xs])
         axes.set_yticks(range(len(ys)), [f"{b:g}" for b in ys])
         axes.set(xlabel=x_label, ylabel=y_label, title=f"{NAMES[rows[0]['measure']]} per song, %")
-    return [table], figure
+    return [table, *notes], figure
 
 
 def open_set(rows: Sequence[Row], n_boot: int, seed: int) -> Shown:

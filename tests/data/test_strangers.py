@@ -82,9 +82,7 @@ def test_folds_share_the_strangers_out_group_by_group(artists: list[str], seed: 
             if not track.genres:
                 assert track.artist not in learnt
                 where.setdefault(track.artist, set()).add(split.fold)
-    for track in tracks:
-        nobody = track.artist is not None and track.artist.startswith("x")
-        assert tested[track.id] == 1 if track.genres or nobody else tested[track.id] <= 1
+    assert all(tested[track.id] == 1 for track in tracks)  # one by a known artist where that artist is tested
     assert all(len(at) == 1 for at in where.values())
 
 
@@ -102,6 +100,19 @@ def test_a_stranger_without_the_key_counts_for_its_recording_else_for_itself() -
     known = np.array([bool(track.genres) for track in tracks])
     (split,) = with_strangers(Grouped("artist", 4, None).splits(own, 0), tracks, known)
     assert split.groups[-2:] == ("tape", "s1001") and split.sides[-2:] == ("test", "test")
+
+
+@pytest.mark.parametrize("kind", ["official", "file"])
+def test_of_a_given_split_a_stranger_by_a_learnt_artist_is_none(kind: str) -> None:
+    """Whatever key the given sides kept: here artists."""
+    own = known_songs()
+    groups = tuple(str(track.artist) for track in own)
+    sides = tuple("test" if group.endswith("0") else "train" for group in groups)
+    split = Split(kind, tuple(track.id for track in own), sides, groups, 0, ())
+    tracks = [*own, song(1000, None, "a0"), song(1001, None, "a1"), song(1002, None, "x1", track="tape")]
+    (made,) = with_strangers([split], tracks, np.array([bool(track.genres) for track in tracks]))
+    assert made.sides[-3:] == ("test", "unused", "test")
+    assert made.groups[-3:] == ("a0", "a1", "tape")
 
 
 def test_windows_of_a_learnt_recording_are_no_strangers() -> None:

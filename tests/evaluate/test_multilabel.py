@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn import metrics as sk
 
-from genrelab.evaluate.multilabel import METRICS, bootstrap, difference, scores, thresholds
+from genrelab.evaluate.multilabel import METRICS, all_on_top, bootstrap, difference, scores, thresholds
 
 
 @st.composite
@@ -135,3 +135,21 @@ def test_other_shapes_are_refused():
     for truth, p in (([True], [0.5]), ([[True]], [[0.5, 0.5]])):
         with pytest.raises(ValueError, match=r"expected \(n, K\) both"):
             scores(truth, p, [0.5])
+
+
+def test_all_on_top_by_hand():
+    truth = np.array([[1, 1, 0], [1, 1, 0], [1, 0, 0], [1, 0, 1], [1, 1, 1]], bool)
+    p = np.array([[0.9, 0.5, 0.4], [0.9, 0.3, 0.4], [0.2, 0.1, 0.1], [0.3, 0.3, 0.9], [0.1, 0.2, 0.3]])
+    at, lo, hi = all_on_top(truth, p, np.arange(5), n_boot=200, seed=0)
+    assert at == 3 / 5  # the second ranks a wrong one second, the fourth has an equal
+    assert 0 <= lo < at < hi <= 1
+
+
+def test_all_on_top_is_a_coverage_error_of_no_more_than_its_genres():
+    from sklearn.metrics import coverage_error
+
+    rng = np.random.default_rng(0)
+    truth, p = rng.random((200, 5)) < 0.4, rng.random((200, 5))
+    truth[np.arange(200), rng.integers(5, size=200)] = True
+    covered = [coverage_error(t[None], q[None]) == t.sum() for t, q in zip(truth, p, strict=True)]
+    assert all_on_top(truth, p, np.arange(200), n_boot=10, seed=0)[0] == np.mean(covered)

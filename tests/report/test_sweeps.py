@@ -261,3 +261,17 @@ def test_words_of_every_genre_left_out_lie_well(k):
     lies_well(figure)
     for width in (80, 120):
         assert "…" not in "".join(printed(table, width))
+
+
+def test_a_run_without_a_number_or_at_anothers_place_is_named_and_not_fatal():
+    at = {"x": "limit_train", "by": "front", "x_label": "songs"}
+    rows = [row(["front=mel", f"limit_train={n}", *more]) for n, *more in ((60,), ("null",), (120,), (120, "seed=1"))]
+    (table, *notes), figure = sweeps.lines(rows, 10, 0, **at)
+    assert "60" in " ".join(printed(table, 80)) and "null" not in " ".join(printed(table, 80))
+    assert notes == [
+        "not shown, since its words give no number: mel-mel",
+        "1 runs differ from others in what is not shown here: of such the last is shown",
+    ]
+    assert len(figure.axes[0].get_lines()) == 1
+    tables, figure = sweeps.lines(rows[1:2], 10, 0, **at)  # nowhere to stand at all
+    assert tables == [] and [t.get_text() for t in figure.axes[0].get_yticklabels()] == ["mel"]
