@@ -21,9 +21,12 @@ python -m genrelab VERB --help                          the verbs below
 def verbs() -> dict[str, str]:
     """Verb -> the module that serves it and a line of help."""
     return {
+        "audit": "find what in a data set and its split makes figures too good",
         "bench": "time genrelab's parts beside their peers on this machine",
         "embed": "write the embeddings of a run's songs to a parquet file",
+        "eval": "test a finished run on another collection",
         "look": "draw a song as every front-end sees it: a page and pictures",
+        "probe": "take cues away from a run's test songs, one by one, and say what each costs",
         "tag": "rank the genres of your own songs by a finished run",
         "ui": "open MLflow's pages on the store",
     }

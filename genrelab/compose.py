@@ -32,6 +32,7 @@ IDENTITY_LESS = (
     "tracker",
     "limit_songs",
     "report",
+    "baselines",
 )  # what does not change a run's result, or is in data_digest
 
 
@@ -47,6 +48,7 @@ class Root:
     net: Any = MISSING
     agg: Any = MISSING
     task: Any = MISSING
+    augment: Any = MISSING
     optim: Any = MISSING
     trainer: Any = MISSING
     tracker: Any = MISSING
@@ -56,6 +58,7 @@ class Root:
     store: str = MISSING
     limit_songs: int | None = None
     limit_train: int | None = None
+    baselines: bool = MISSING
     report: Any = None
     resume: str | None = None
 
@@ -70,6 +73,7 @@ def register() -> None:
     )
     OmegaConf.register_new_resolver("frames", lambda length_s, hop_s: round(length_s / hop_s), replace=True)
     OmegaConf.register_new_resolver("each_genre", _each_genre, replace=True)
+    OmegaConf.register_new_resolver("rungs", _rungs, replace=True)
 
 
 def _each_genre(*, _root_: Any) -> str:
@@ -80,6 +84,27 @@ def _each_genre(*, _root_: Any) -> str:
         tracks = instantiate(data).tracks(paths.store_dir(_root_.store), lambda *_: None)
         genres = sorted({str(t.genre) for t in tracks})
     return ",".join("['" + g.replace("'", "\\'") + "']" for g in genres)
+
+
+def _rungs(*, _root_: Any) -> str:
+    """The rungs of the leak ladder that the data allow, for a sweep: `slice,song,artist`; the others are named."""
+    from genrelab.data.split import KEYS
+    from genrelab.report.console import say
+    from genrelab.report.ladder import RUNGS
+
+    data = OmegaConf.to_container(_root_.data, resolve=True)
+    tracks = [t for t in instantiate(data).tracks(paths.store_dir(_root_.store), lambda *_: None) if t.genres]
+    tracks, there = limited(tracks, _root_.limit_songs), []
+    for rung in RUNGS:
+        part: Any = OmegaConf.load(paths.conf_dir() / "split" / f"{rung}.yaml")
+        part["n_folds"] = _root_.split.get("n_folds") or part["n_folds"]
+        try:
+            instantiate(part).splits(tracks, _root_.split_seed)
+            there.append(rung)
+        except UserError as error:
+            lacks = rung in KEYS and not any(getattr(t, rung) for t in tracks)
+            say(f"no {rung} column: that rung is left out" if lacks else f"the rung {rung} is left out: {error}")
+    return ",".join(there)
 
 
 def composed(argv: Sequence[str]) -> Config:

@@ -3,7 +3,7 @@ genres, which genres it cannot tell apart. Each finding has figures, remarks and
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -43,6 +43,7 @@ def of_run(
     strangers = not test.known.all()
     if strangers:
         found.append(open_set(test, fitted, groups, config, options, folder, name))
+    found.append(trivial(config, prepared, [split], songs))
     return found + of_songs(songs, prepared, options, folder)
 
 
@@ -54,6 +55,32 @@ def of_songs(songs: pd.DataFrame, prepared: Prepared, options: Mapping[str, int]
     if prepared.tree is not None:
         found.append(hierarchy(songs, prepared, options))
     return found
+
+
+def trivial(config: Config, prepared: Prepared, splits: Sequence[Split], songs: pd.DataFrame) -> Finding:
+    """What tempo, production and MFCC statistics alone tell of the genre, and whether the run is better than they are.
+
+    Nothing where a song may have several genres or lies on every side: they hear whole songs and name one genre.
+    """
+    from genrelab import baselines
+    from genrelab.report.console import BAR
+
+    if artifacts.several(songs) or splits[0].kind == "slice" or not config.get("baselines", True):
+        return Finding()
+    truth, genres = prepared.labels.truth, prepared.genres
+    options: Any = {"sample_rate": config["sample_rate"], "store": Path(config["store"]), "progress": BAR}
+    found: baselines.Said = {}
+    for split in splits:
+        key = (prepared.digest, split.digest, *genres)
+        said = baselines.said(prepared.tracks, truth, split.sides, len(genres), key=key, **options)
+        found = {name: found.get(name, {}) | by_song for name, by_song in said.items()}
+    if len(splits) > 1:  # as a k-fold run's majority is: of all songs, since every fold has its own
+        commonest = int(np.bincount(truth[prepared.labels.known]).argmax())
+        found["majority"] = dict.fromkeys(found["majority"], commonest)
+    figures, notes = baselines.figures(
+        artifacts.decided(songs, "test"), found, config["trainer"]["n_boot"], config["seed"]
+    )
+    return Finding(figures, tuple(notes))
 
 
 def calibration(

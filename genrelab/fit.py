@@ -20,6 +20,8 @@ from pytorch_lightning.callbacks import EarlyStopping, ModelCheckpoint
 from pytorch_lightning.utilities.exceptions import MisconfigurationException
 
 from genrelab import speed
+from genrelab.augment.base import Augment
+from genrelab.augment.songs import AugmentedSongs, waves
 from genrelab.compose import Config, Prepared, build, instantiate
 from genrelab.data.module import Batch, SongSlices, loader
 from genrelab.data.split import Split
@@ -90,6 +92,8 @@ def fit(
         songs = partial(EmbeddedSongs, rows, model.net.dim)
     heard = (prepared.pictures, prepared.spans, prepared.labels, split)
     sides = {side: songs(*heard, side, prepared.slicer, prepared.front, config["seed"]) for side in SIDES}
+    augment: Augment = instantiate(config["augment"]) if "augment" in config else Augment()
+    sides["train"] = augmented(sides["train"], augment, split, config, prepared, progress)
     for side, data in sides.items():
         if not len(data):
             raise UserError(f"split={split.kind} leaves no song for {side}: give more songs, or another split")
@@ -148,6 +152,7 @@ def fit(
         config["seed"],
         card,
         logged_until=run.last_step,
+        augment=augment,
     )
     unfinished = checkpoints / "last.ckpt"
     done, going_on = 0, resume and unfinished.is_file()
@@ -203,6 +208,18 @@ def fit(
         precision,
         sides,
     )
+
+
+def augmented(
+    songs: SongSlices, augment: Augment, split: Split, config: Config, prepared: Prepared, progress: Progress
+) -> SongSlices:
+    """The training songs as training hears them."""
+    if not augment.on_wave:
+        return songs
+    own = {int(i): prepared.tracks[i] for i in songs.songs}
+    sounds = waves(own, config["sample_rate"], Path(config["store"]), progress)
+    parts = (prepared.pictures, prepared.spans, prepared.labels, split, "train", prepared.slicer, prepared.front)
+    return AugmentedSongs(augment, sounds, config["sample_rate"], *parts, config["seed"])
 
 
 def begin(model: SongClassifier, songs: SongSlices, first: Batch, batch_songs: int) -> None:

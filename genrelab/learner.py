@@ -16,6 +16,8 @@ from genrelab.evaluate.answers import Answers
 from genrelab.model import SongClassifier
 from genrelab.types import Scores
 
+FEW_STEPS = 10  # a one-cycle schedule divides by the steps of its rise less one
+
 
 class Learner(pl.LightningModule):
     """Trains a SongClassifier for a task; keeps a row of figures for every epoch in `history`."""
@@ -29,12 +31,14 @@ class Learner(pl.LightningModule):
         seed: int,
         card: Mapping[str, Any],
         logged_until: int = -1,
+        augment: Any = None,
     ) -> None:
         super().__init__()
         self.model, self.task, self.seed = model, task, seed
         self.optimizer, self.schedule = optimizer, schedule
         self.card = dict(card)  # plain values that a checkpoint needs to be used again
         self.logged_until = logged_until  # the last epoch whose figures the tracker already has
+        self.augment = augment if augment and augment.on_pictures else None
         self.history: list[dict[str, float]] = []
         self.shorter: list[np.ndarray] | None = None  # (B, lengths, K) of the batches, while somebody asks
         self.said: list[Answers] = []  # of the batches of a prediction
@@ -50,14 +54,22 @@ class Learner(pl.LightningModule):
         return self.model.answers(scores, batch["n_slices"], **{k: batch[k] for k in ("index", "truth", "target")})
 
     def _step(self, batch: Batch, side: str) -> Tensor:
-        scores = self._scores(batch, self.model)
-        loss = self.task.loss(scores, batch["target"], self.model.agg.trained)
+        return self._learned(batch, self._scores(batch, self.model), batch["target"], side)
+
+    def _learned(self, batch: Batch, scores: Scores, target: Tensor, side: str) -> Tensor:
+        loss = self.task.loss(scores, target, self.model.agg.trained)
         self._said[side].append(self._answers(batch, scores))
         self._loss[side].append((float(loss.detach()), len(batch["truth"])))
         return loss
 
     def training_step(self, batch: Batch, _: int) -> Tensor:
-        return self._step(batch, "train")
+        if not self.augment:
+            return self._step(batch, "train")
+        n_slices = batch["n_slices"]
+        seen = self.model.seen(batch["x"], n_slices, batch.get("places"))
+        seen, target = self.augment.pictures(seen, n_slices, batch["target"])
+        scores = self.model.judge(self.model.net(seen), n_slices)
+        return self._learned(batch, scores, target, "train")
 
     def validation_step(self, batch: Batch, _: int) -> None:
         self._step(batch, "val")
@@ -99,7 +111,8 @@ class Learner(pl.LightningModule):
         optimizer = self.optimizer(self.parameters())
         if self.schedule is None:
             return optimizer
-        schedule = self.schedule(optimizer, total_steps=int(self.trainer.estimated_stepping_batches))
+        steps = max(FEW_STEPS, int(self.trainer.estimated_stepping_batches))
+        schedule = self.schedule(optimizer, total_steps=steps)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:

@@ -192,14 +192,15 @@ def folds(config: compose.Config, prepared: Any, splits: Sequence[Any], tracker:
     import pandas as pd
 
     from genrelab import findings, track
-    from genrelab.report import artifacts
+    from genrelab.report import artifacts, style
+    from genrelab.report import folds as by_fold
     from genrelab.report.table import run_table
 
     name = run_name(config, "kfold")
     marks = tags(config, kind="kfold") | {"split": "kfold", "split_by": splits[0].kind}
     marks |= {"split_digest": digest([s.digest for s in splits])}
     marks |= {
-        "leak_audit": audit(prepared, splits[0]),
+        "leak_audit": audit(prepared, *splits),
         "config_hash": config_hash(config, config["trainer"]["precision"]),
     }
     parent = begin(config, prepared, tracker, name, marks, resumed)
@@ -214,7 +215,10 @@ def folds(config: compose.Config, prepared: Any, splits: Sequence[Any], tracker:
         reached = 100 * rows[-1]["figures"][f"test/song/{measure}"]
         say(f"fold {split.fold + 1} of {len(splits)}: {NAMES[measure]} per song {reached:.1f} %")
     loaded = [artifacts.load(Path(r["folder"])) for r in rows]
-    songs, cuts = (pd.concat([part[k] for part in loaded], ignore_index=True) for k in (0, 1))
+    songs, cuts = (
+        pd.concat([part[k].assign(**{by_fold.FOLD: f}) for f, part in enumerate(loaded)], ignore_index=True)
+        for k in (0, 1)
+    )
     artifacts.save(parent.folder, songs, cuts)
     figures = artifacts.pooled(songs, cuts, "val") | artifacts.pooled(songs, cuts, "test")
     bounds, reliable, groups = artifacts.test_intervals(songs, cuts, config["trainer"]["n_boot"], config["seed"])
@@ -222,7 +226,7 @@ def folds(config: compose.Config, prepared: Any, splits: Sequence[Any], tracker:
     baseline = commonest(target, target, measure)
     folder = parent.folder / "pictures"
     options = {"n_boot": config["trainer"]["n_boot"], "seed": config["seed"]}
-    found = findings.of_songs(songs, prepared, options, folder)
+    found = [findings.trivial(config, prepared, splits, songs), *findings.of_songs(songs, prepared, options, folder)]
     more, remarks, tables = findings.gathered(found)
     figures |= more
     costs = (
@@ -234,10 +238,13 @@ def folds(config: compose.Config, prepared: Any, splits: Sequence[Any], tracker:
     )
     cost = {k: max(r["figures"][k] for r in rows) for k in costs}
     cost["cost/train_s"] = sum(r["figures"]["cost/train_s"] for r in rows)
-    said = {f"baseline/majority/{k}": v for k, v in baseline.items()}
+    said = {f"baseline/majority/{k}": v for k, v in baseline.items()} | by_fold.figures(rows, measure)
     parent.metrics(figures | bounds | cost | said | {"folds": len(rows), "songs/unusable": len(prepared.unusable)})
     n_songs = len(artifacts.side_of(songs, "test"))
     draw_confusion(songs, folder, name, "songs out of fold")
+    drawing = by_fold.folds_picture(rows, figures | bounds, measure, f"{name}: {n_songs} songs")
+    style.save(drawing, folder / "folds.png")
+    tables = [by_fold.folds_table(rows, songs, figures | bounds, measure), *tables]
     parent.finish()
     OPEN.remove(parent)
     notes = [*described(config, prepared), f"pooled out of fold: {n_songs} songs, {len(rows)} folds"]
@@ -251,24 +258,17 @@ def folds(config: compose.Config, prepared: Any, splits: Sequence[Any], tracker:
     return sweep.row(name, parent.id, parent.folder, figures | bounds | cost, config["overrides"], measure)
 
 
-def audit(prepared: Any, split: Any) -> str:
-    """`leaks` where a group or the same sound lies on two sides, else `unaudited`: near duplicates are not sought."""
-    from genrelab.data.split import crossings
-    from genrelab.types import GROUP_KEYS
+def audit(prepared: Any, *splits: Any) -> str:
+    """The fast part of an audit: `leaks`, `clean` (near duplicates were not sought) or `unaudited`."""
+    from genrelab.data.audit import fast
 
-    crossed = crossings(prepared.tracks, split)
-    if split.kind == "slice" or any(crossed.get(k) for k in GROUP_KEYS):
-        return "leaks"
-    sides: dict[str, set[str]] = {}
-    for key, side in zip(prepared.pictures.keys, split.sides, strict=True):
-        sides.setdefault(key, set()).add(side)
-    return "leaks" if any(len(s - {"unused"}) > 1 for s in sides.values()) else "unaudited"
+    return fast(prepared.tracks, prepared.pictures, splits)
 
 
 def tags(config: compose.Config, *, kind: str, parent: str = "") -> dict[str, object]:
     choices = config["choices"]
     marks: dict[str, object] = {
-        k: choices[k] for k in ("front", "slice", "norm", "net", "agg", "task", "optim") if k in choices
+        k: choices[k] for k in ("front", "slice", "norm", "net", "agg", "task", "augment", "optim") if k in choices
     }
     marks |= {
         "kind": kind,
@@ -287,8 +287,8 @@ def run_name(config: compose.Config, split: str) -> str:
     parts = [choices["front"], choices["agg"], split, f"s{config['seed']}"]
     unusual = [
         choices[k]
-        for k, usual in (("slice", "fixed"), ("net", "cnn"), ("norm", "train"))
-        if choices[k] not in (usual, choices["front"])  # front=bars says slice=bars
+        for k, usual in (("slice", "fixed"), ("net", "cnn"), ("norm", "train"), ("augment", "none"))
+        if choices.get(k, usual) not in (usual, choices["front"])  # front=bars says slice=bars
     ]
     return "-".join([parts[0], *unusual, *parts[1:]])
 

@@ -59,7 +59,14 @@ def inherited(config: Config) -> Config:
 
     Raises UserError where the words ask for another one than that run had.
     """
-    if not is_stacked(config) or config["net"]["net"] is not None:
+    if not is_stacked(config):
+        return config
+    if (chosen := config["choices"].get("augment", "none")) != "none":
+        raise UserError(
+            f"augment={chosen}: net=frozen learns from embeddings that are computed once, and has no sound or picture "
+            "to change: leave it out"
+        )
+    if config["net"]["net"] is not None:
         return config
     record = source(config)
     old = load_config(record.folder)

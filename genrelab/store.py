@@ -80,13 +80,13 @@ class Files:
             " where path = ? and start_s = ? and length_s = ?",
             (str(track.path), track.start_s, track.duration_s or -1),
         ).fetchone()
-        return Heard(*row[3:]) if row and row[:3] == (*_stamp(track.path), decode.DECODER) else None
+        return Heard(*row[3:]) if row and row[:3] == (*_stamp(track.path), decode.decoder(track.path)) else None
 
     def add(self, said: Sequence[tuple[Track, tuple[int, int], Heard]]) -> None:
         """Tracks, their files' stamps before they were heard, and what was found; in one go, since others wait."""
         rows = [
             (
-                *(str(t.path), t.start_s, t.duration_s or -1, *stamp, decode.DECODER),
+                *(str(t.path), t.start_s, t.duration_s or -1, *stamp, decode.decoder(t.path)),
                 *(h.key, h.duration_s, h.reason, h.detail),
             )
             for t, stamp, h in said

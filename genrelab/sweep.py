@@ -77,6 +77,7 @@ def abandon(reason: str) -> None:
 def finish() -> tuple[int, list[Any]]:
     """Ends the parent; returns the exit code (1 where a child failed) and what there is to show."""
     from genrelab.report import style
+    from genrelab.report.folds import nested
     from genrelab.report.table import sweep_table
 
     rows = results(Path(os.environ[FOLDER]))
@@ -85,6 +86,8 @@ def finish() -> tuple[int, list[Any]]:
         row["name"] = name
     tables: list[Any] = [sweep_table(rows, differences(rows, BEGUN["n_boot"], BEGUN["seed"]))]
     done = [r for r in rows if r["status"] == "FINISHED"]
+    if said := nested(done, BEGUN["n_boot"], BEGUN["seed"]):
+        tables.append(said)
     if BEGUN["report"] and done:
         more, drawing = BEGUN["report"](done, BEGUN["n_boot"], BEGUN["seed"])
         tables += more

@@ -273,7 +273,7 @@ def models(store: Path, record: Record) -> list[Record]:
     Raises UserError where there is none.
     """
     if record.kind == "kfold":
-        folds = [c for c in children(store, record.id) if c.status == "FINISHED"]
+        folds = [c for c in children(store, record.id) if c.status == "FINISHED" and c.kind in MODELS]
         if not folds:
             raise UserError(f"{record.name} has no finished fold")
         return folds

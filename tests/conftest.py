@@ -34,6 +34,7 @@ TINY = (
     "trainer.n_boot=100",
     "trainer.threads=1",
     "trainer.precision=32-true",
+    "baselines=false",
 )
 
 

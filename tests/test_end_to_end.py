@@ -51,7 +51,7 @@ def test_the_run_is_named_and_tagged(run: Any, trained: Trained) -> None:
         "task": "single",
         "split": "artist",
         "seed": "0",
-        "leak_audit": "unaudited",
+        "leak_audit": "clean",
         "kind": "run",
     }
     for key in ("config_hash", "data_digest", "split_digest"):
@@ -279,3 +279,10 @@ def test_a_split_by_slice_runs_and_is_called_a_leak(call: Call, songs: Songs, tm
     assert run.data.tags["leak_audit"] == "leaks"
     assert run.data.tags["split"] == "slice"
     assert "leak" in said.err
+
+
+def test_a_training_of_five_steps(call: Call, songs: Songs, tmp_path: Path) -> None:
+    """A one-cycle schedule over just so many divides by zero."""
+    words = ["trainer.max_epochs=1", "trainer.batch_songs=5", "tracker=off"]
+    said = call(*songs.words, *TINY, *words, f"store={tmp_path}")
+    assert said.code == 0, said.err

@@ -1,7 +1,8 @@
 """Bytes -> mono float32 at one sample rate.
 
-WAV, FLAC, Ogg Vorbis, Opus, MP3 and AIFF of any rate and number of channels. A file that is not whole is refused, since
-a song's end that silently lacks would be a song of another length in every table.
+WAV, FLAC, Ogg Vorbis, Opus, MP3 and AIFF of any rate and number of channels, by libsndfile; M4A by torchcodec and
+ffmpeg where they are installed. A file that is not whole is refused, since a song's end that silently lacks would be a
+song of another length in every table.
 """
 
 from __future__ import annotations
@@ -10,18 +11,21 @@ import hashlib
 import io
 import os
 import stat
+from collections.abc import Callable
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeVar
 
 import numpy as np
 import soundfile
 import soxr
 
-from genrelab.audio import mp3
+from genrelab.audio import mp3, mp4
 from genrelab.audio.container import why_truncated
 
-Reason = Literal["missing", "empty", "not audio", "truncated", "silent", "not readable", "not a file"]
+T = TypeVar("T")
+Reason = Literal["missing", "empty", "not audio", "truncated", "silent", "not readable", "not a file", "not decodable"]
 
+# of all files but MP4, see `decoder`
 DECODER = (
     f"soundfile {soundfile.__version__}, libsndfile {soundfile.__libsndfile_version__}, soxr {soxr.__version__} HQ"
 )
@@ -96,7 +100,7 @@ def _open(path: Path) -> soundfile.SoundFile:
         if not os.access(path, os.R_OK):
             raise AudioError("not readable", "permission denied") from error
         what = getattr(error, "error_string", str(error)).strip().rstrip(".")
-        raise AudioError("not audio", f"{what}: wanted WAV, FLAC, OGG, Opus, MP3 or AIFF") from error
+        raise AudioError("not audio", f"{what}: wanted WAV, FLAC, OGG, Opus, MP3, AIFF or M4A") from error
 
 
 def _mono(file: soundfile.SoundFile, first: int, n: int) -> np.ndarray:
@@ -114,25 +118,47 @@ def _mono(file: soundfile.SoundFile, first: int, n: int) -> np.ndarray:
     return np.concatenate(parts) if parts else np.zeros(0, np.float32)
 
 
-def load(
-    path: str | os.PathLike[str], sample_rate: int, start_s: float = 0.0, duration_s: float | None = None
-) -> np.ndarray:
-    """A file, or a window of it, as (samples,) float32 mono at `sample_rate` Hz; full scale is 1.
+def decoder(path: str | os.PathLike[str]) -> str:
+    """What decodes this file, with versions."""
+    if not _is_mp4(Path(path)):
+        return DECODER
+    return f"{mp4.decoder() or 'nothing'}, soxr {soxr.__version__} HQ"
 
-    Only the window [start_s, start_s + duration_s) is decoded (with a seek, exact to the sample), clipped to the file's
-    end; None means to the end. Channels are averaged. Silence is not refused here (see `inspect`).
 
-    Raises AudioError with the reason: missing, not a file, not readable (also a FLAC that was written to a pipe and
-    does not know its length), empty (no bytes, no frames, or a window behind the file's end), not audio (unknown
-    format; NaN or Inf samples), truncated. Truncated means: WAV and AIFF hold less sound than their header says;
-    FLAC fewer frames than it says, or it fails to decode; the last Ogg page lacks or is not the end of the stream
-    (Vorbis, Opus); MP3 holds fewer frames than its Xing, Info or VBRI header says. It cannot be known of an MP3
-    without such a header, of a WAV whose length was left open, nor of damage outside of the window that keeps the
-    length.
-    """
+def _is_mp4(path: Path) -> bool:
+    """Told from its first bytes; False where they cannot be read, which `_open` then explains."""
+    try:
+        if not stat.S_ISREG(os.stat(path).st_mode):  # noqa: PTH116 - a FIFO would wait for ever
+            return False
+        with path.open("rb") as file:
+            return mp4.is_mp4(file.read(8))
+    except (OSError, ValueError):
+        return False
+
+
+def _by_ffmpeg(path: Path, work: Callable[[Path], T]) -> T:
+    """What `work` finds in an MP4. Raises AudioError: truncated, not decodable, not audio."""
+    with path.open("rb") as file:
+        if cut := mp4.why_truncated(file):
+            raise AudioError("truncated", cut)
+    if mp4.decoder() is None:
+        raise AudioError("not decodable", mp4.NEEDS)
+    try:
+        return work(path)
+    except (RuntimeError, ValueError) as error:
+        raise AudioError("not audio", f"ffmpeg cannot decode this MP4: {str(error).splitlines()[0]}") from error
+
+
+def own_rate(path: str | os.PathLike[str]) -> int:
+    """The sample rate that a file was written at, Hz. Raises AudioError as `load` does."""
     path = Path(path)
-    if start_s < 0 or (duration_s is not None and duration_s <= 0):
-        raise ValueError(f"a window of start_s={start_s}, duration_s={duration_s}: expected start >= 0, duration > 0")
+    if _is_mp4(path):
+        return _by_ffmpeg(path, mp4.rate_of)
+    with _open(path) as file:
+        return int(file.samplerate)
+
+
+def _from_sound_file(path: Path, start_s: float, duration_s: float | None) -> tuple[np.ndarray, int]:
     with _open(path) as file:
         rate, n_file = file.samplerate, file.frames
         if n_file == 0:
@@ -141,10 +167,7 @@ def load(
             raise AudioError(
                 "not readable", "its header does not know its length (written to a pipe?): encode it again"
             )
-        first = round(start_s * rate)
-        if first >= n_file:
-            raise AudioError("empty", f"the window begins at {start_s:g} s, the file ends at {n_file / rate:.3f} s")
-        n = n_file - first if duration_s is None else min(max(1, round(duration_s * rate)), n_file - first)
+        first, n = _window(n_file, rate, start_s, duration_s)
         try:
             wave = _mono(file, first, n)
             if file.format == "OGG":  # its pages were looked at; libsndfile drops the end of some whole files
@@ -158,6 +181,49 @@ def load(
             raise AudioError("truncated", f"decoding stops before {n_file / rate:.3f} s") from error
     if not whole:
         raise AudioError("truncated", f"its header says {n_file} frames, fewer decode")
+    return wave, rate
+
+
+def _from_mp4(path: Path, start_s: float, duration_s: float | None) -> tuple[np.ndarray, int]:
+    wave, rate, n_said = _by_ffmpeg(path, mp4.read)
+    if len(wave) < n_said - mp4.SLACK:
+        raise AudioError("truncated", f"its header says {n_said} samples, {len(wave)} decode")
+    if not len(wave):
+        raise AudioError("empty", "no frames")
+    first, n = _window(len(wave), rate, start_s, duration_s)
+    return wave[first : first + n], rate
+
+
+def _window(n_file: int, rate: int, start_s: float, duration_s: float | None) -> tuple[int, int]:
+    """The first frame of a window and how many it has."""
+    first = round(start_s * rate)
+    if first >= n_file:
+        raise AudioError("empty", f"the window begins at {start_s:g} s, the file ends at {n_file / rate:.3f} s")
+    return first, n_file - first if duration_s is None else min(max(1, round(duration_s * rate)), n_file - first)
+
+
+def load(
+    path: str | os.PathLike[str], sample_rate: int, start_s: float = 0.0, duration_s: float | None = None
+) -> np.ndarray:
+    """A file, or a window of it, as (samples,) float32 mono at `sample_rate` Hz; full scale is 1.
+
+    Only the window [start_s, start_s + duration_s) is decoded (with a seek, exact to the sample; of an M4A all is),
+    clipped to the file's end; None means to the end. Channels are averaged. Silence is not refused here (see
+    `inspect`).
+
+    Raises AudioError with the reason: missing, not a file, not readable (also a FLAC that was written to a pipe and
+    does not know its length), empty (no bytes, no frames, or a window behind the file's end), not audio (unknown
+    format; NaN or Inf samples), truncated. Truncated means: WAV and AIFF hold less sound than their header says;
+    FLAC fewer frames than it says, or it fails to decode; the last Ogg page lacks or is not the end of the stream
+    (Vorbis, Opus); MP3 holds fewer frames than its Xing, Info or VBRI header says; an M4A lacks a box or decodes to
+    less than its header says. It cannot be known of an MP3 without such a header, of a WAV whose length was left open,
+    nor of damage outside of the window that keeps the length. Not decodable: an M4A without torchcodec.
+    """
+    path = Path(path)
+    if start_s < 0 or (duration_s is not None and duration_s <= 0):
+        raise ValueError(f"a window of start_s={start_s}, duration_s={duration_s}: expected start >= 0, duration > 0")
+    read = _from_mp4 if _is_mp4(path) else _from_sound_file
+    wave, rate = read(path, start_s, duration_s)
     if not len(wave):
         raise AudioError("empty", "no frames")
     if not np.isfinite(wave).all():

@@ -102,7 +102,7 @@ def _all(t: NDArray, p: NDArray, cut: NDArray, weights: NDArray, metrics: tuple[
     if "roc_auc" in metrics:
         found["roc_auc"] = _mean([weighted.auroc(t[:, k], p[:, k], weights) for k in each])
     if "lrap" in metrics:
-        found["lrap"] = weights @ _lrap(t, p) / weights.sum(1)
+        found["lrap"] = weights @ lrap(t, p) / weights.sum(1)
     if "macro_f1" in metrics:
         said = p > cut
         right, n_said, n_true = (weights @ x.astype(float) for x in (said & t, said, t))
@@ -119,7 +119,7 @@ def _mean(rows: list[NDArray]) -> NDArray[np.float64]:
     return np.divide(np.where(there, x, 0).sum(0), n, out=np.full(x.shape[1], np.nan), where=n > 0)
 
 
-def _lrap(t: NDArray, p: NDArray) -> NDArray[np.float64]:
+def lrap(t: NDArray, p: NDArray) -> NDArray[np.float64]:
     """(n,) of each song: how much of what ranks at least as high as a true genre is true, mean over its genres."""
     above = p[:, None, :] >= p[:, :, None]  # (n, K, K): column ranks at least as high as row
     share = (above & t[:, None, :]).sum(2) / above.sum(2)

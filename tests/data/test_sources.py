@@ -47,9 +47,9 @@ def test_folder(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     assert source.name == "my-songs"
 
 
-@pytest.mark.parametrize("suffix", [".wav", ".flac", ".ogg", ".opus", ".oga", ".mp3", ".aif", ".aiff", ".AIFF"])
+@pytest.mark.parametrize("suffix", [".wav", ".flac", ".ogg", ".opus", ".oga", ".mp3", ".aif", ".aiff", ".AIFF", ".m4a"])
 def test_every_suffix(tmp_path: Path, suffix: str) -> None:
-    tree(tmp_path, f"a/1{suffix}", f"b/2{suffix}", "b/3.m4a")
+    tree(tmp_path, f"a/1{suffix}", f"b/2{suffix}", "b/3.wma")
     assert [track.id for track in Folder(str(tmp_path), "auto", None, None).tracks(tmp_path, None)] == ["a/1", "b/2"]
 
 

@@ -8,9 +8,9 @@ from zlib import crc32
 
 import numpy as np
 
+from genrelab.audio.studio import Chain, chains
 from genrelab.data.synth.dials import ORDERS, SILENT_S, blend_of, borrow, circles, follow, written
 from genrelab.data.synth.genres import GENRES, Genre, Weights, telling
-from genrelab.data.synth.studio import Chain, chains
 
 # Who shares an offset of style, and how far it reaches (standard deviations that together make one).
 ARTIST, ALBUM, SONG = 0.6, 0.3, 0.74

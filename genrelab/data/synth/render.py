@@ -8,7 +8,8 @@ from functools import lru_cache
 import numpy as np
 from scipy import fft
 
-from genrelab.data.synth import arrange, drums, instruments, studio
+from genrelab.audio import studio
+from genrelab.data.synth import arrange, drums, instruments
 from genrelab.data.synth.dials import SLICE_S, hush
 from genrelab.data.synth.plan import SongSpec
 

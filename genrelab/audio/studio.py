@@ -87,6 +87,10 @@ def _cached_curve(chain: Chain, n: int, sample_rate: int) -> np.ndarray:
 
 
 @lru_cache(maxsize=64)
+def _cached_noise(chain: Chain, sample_rate: int) -> np.ndarray:
+    return _noise(chain, sample_rate)
+
+
 def _noise(chain: Chain, sample_rate: int) -> np.ndarray:
     """A loop of the studio's noise, (65536,), at unit RMS, inside the studio's band."""
     n = 1 << 16
@@ -135,16 +139,20 @@ def limit(wave: np.ndarray, ceiling_dbfs: float, sample_rate: int) -> np.ndarray
     return wave * glide(_at_borders(gain.astype(np.float32), np.minimum), block, len(wave))
 
 
-def master(wave: np.ndarray, chain: Chain, gain_db: float, noise_at: int, sample_rate: int) -> np.ndarray:
+def master(
+    wave: np.ndarray, chain: Chain, gain_db: float, noise_at: int, sample_rate: int, once: bool = False
+) -> np.ndarray:
     """The finished song. `wave` (n,) at any level -> (n,) float32 below the ceiling.
 
-    `gain_db` is the song's own loudness against the studio's usual level, `noise_at` where the noise loop begins.
+    `gain_db` is the song's own loudness against the studio's usual level, `noise_at` where the noise loop begins. A
+    chain that is used `once` is not kept in memory.
     """
     size = fft.next_fast_len(len(wave) + 2048, real=True)
-    out = fft.irfft(fft.rfft(wave, size) * _cached_curve(chain, size, sample_rate), size)[: len(wave)]
+    gain = curve(chain, fft.rfftfreq(size, 1 / sample_rate)) if once else _cached_curve(chain, size, sample_rate)
+    out = fft.irfft(fft.rfft(wave, size) * gain, size)[: len(wave)]
     out = compress(out, chain, sample_rate)
     target = 10 ** ((chain.level_dbfs + gain_db) / 20)
     out *= target / max(float(np.sqrt(np.mean(np.square(out)))), 1e-9)
-    loop = _noise(chain, sample_rate)
+    loop = (_noise if once else _cached_noise)(chain, sample_rate)
     hiss = np.resize(np.roll(loop, -noise_at), len(out))
     return limit(out + np.float32(10 ** (chain.noise_dbfs / 20)) * hiss, chain.ceiling_dbfs, sample_rate)

@@ -1,0 +1,1 @@
+"""Clips that the program `mma` arranges and `fluidsynth` plays: styles, charts, rendering."""
