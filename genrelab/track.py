@@ -255,7 +255,7 @@ def find(store: Path, word: str, data: str | None = None) -> Record:
     exact = [r for r in runs if r.id == word] or [r for r in runs if len(word) >= 4 and r.id.startswith(word)]
     exact = exact or [r for r in runs if r.name == word and r.status == "FINISHED"]
     if not exact:
-        recent = ", ".join(f"{r.name} ({r.id[:8]})" for r in runs[:3])
+        recent = ", ".join(f"{r.name} ({r.id[:8]})" for r in (whole or runs)[:3])
         raise UserError(f"no run '{word}' in the store {store}; the newest are {recent}")
     if len({r.id for r in exact}) > 1 and exact[0].name != word:
         raise UserError(f"'{word}' is the beginning of {len(exact)} run ids; give more of it")

@@ -7,7 +7,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -156,17 +156,21 @@ def runs_of(store: Path, where: str = "") -> list[Any]:
 
 
 @pytest.fixture(scope="session")
-def trained(songs: Songs, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trained]:
+def trained(songs: Songs, tmp_path_factory: pytest.TempPathFactory) -> Trained:
+    return train(songs, tmp_path_factory.mktemp("trained") / "store")
+
+
+def train(songs: Songs, store: Path) -> Trained:
+    """A store with one finished run."""
     import contextlib
     import io
 
     from genrelab.cli import main
 
-    store = tmp_path_factory.mktemp("trained") / "store"
     words = [*songs.words, *TINY]
     out = io.StringIO()
     with contextlib.redirect_stdout(out):
         assert main([*words, f"store={store}"]) == 0
     (run,) = runs_of(store)
     folder = Path(run.info.artifact_uri.removeprefix("file://"))
-    yield Trained(store, run.info.run_id, folder, songs, words, out.getvalue())
+    return Trained(store, run.info.run_id, folder, songs, words, out.getvalue())

@@ -38,7 +38,7 @@ class Pair:
     @property
     def verdict(self) -> str:
         if self.lo != self.lo:
-            return f"not known: {self.n_groups} group{'s' if self.n_groups > 1 else ''}"
+            return "not known: a group each"
         return "told apart" if self.separable else f"not separable with {self.n_a + self.n_b} songs"
 
 

@@ -1,4 +1,4 @@
-"""What several verbs are asked about: a k-fold run."""
+"""What several verbs are asked about: a run of their own, since some log beside it, and a k-fold run."""
 
 from __future__ import annotations
 
@@ -7,9 +7,14 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import TINY, Songs, runs_of
+from tests.conftest import TINY, Songs, Trained, runs_of, train
 
 N_FOLDS = 3
+
+
+@pytest.fixture(scope="session")
+def trained(songs: Songs, tmp_path_factory: pytest.TempPathFactory) -> Trained:
+    return train(songs, tmp_path_factory.mktemp("asked") / "store")
 
 
 @pytest.fixture(scope="session")
