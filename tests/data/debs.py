@@ -20,8 +20,8 @@ APT_GET = """#!/bin/sh
 name="${{3%%=*}}"
 echo "$name" >> "{here}/calls"
 if [ -f "{here}/$name.gone" ]; then
-  echo "Err:1 http://deb.debian.org/debian $name"
-  echo "E: Failed to fetch $name  Could not resolve 'deb.debian.org'"
+  echo "Err:1 http://mirror.example/debian $name"
+  echo "E: Failed to fetch $name  Could not resolve 'mirror.example'"
   exit 100
 fi
 cp "{here}/$name.deb" "./${{name}}_1%3a1.0-1_all.deb"

@@ -10,13 +10,11 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 
-from filelock import FileLock
-
 from genrelab.data.arranger.charts import Clip, clips
 from genrelab.data.arranger.rendering import find_fonts, need_programs, render
 from genrelab.data.arranger.styles import STYLES
 from genrelab.data.manifest import near, read_manifest
-from genrelab.data.sources.base import Source
+from genrelab.data.sources.base import Source, made_once
 from genrelab.types import Track, UserError
 
 VERSION = 1  # raise it when the same parameters no longer give the same charts
@@ -83,28 +81,17 @@ class Arranger(Source):
         return read_manifest(self.manifest(store, progress))
 
     def manifest(self, store: Path, progress: Progress | None = None) -> Path:
-        """The corpus' manifest.csv.
+        """The corpus' manifest.csv; makes the corpus under the store if it is not complete there."""
+        return made_once(Path(store) / "data" / f"arranger-{self.digest}", lambda part: self._fill(part, progress))
 
-        The clips gather in a folder beside, which takes its name only when the manifest, written last, is in it. A
-        killed run leaves that folder, and the next one makes what it lacks.
-        """
-        folder = Path(store) / "data" / f"arranger-{self.digest}"
-        manifest = folder / "manifest.csv"
-        if manifest.is_file():
-            return manifest
+    def _fill(self, part: Path, progress: Progress | None) -> None:
         need_programs()
         fonts = find_fonts(self.soundfonts)
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(f"{folder}.lock"):
-            if not manifest.is_file():  # another process may have made it while this one waited
-                part = folder.with_name(f"{folder.name}.part")
-                for sub in ("midi", "beats", "clips"):
-                    (part / sub).mkdir(parents=True, exist_ok=True)
-                plan = self.clips(list(fonts))
-                self._make(plan, fonts, part, progress)
-                _write_manifest(part / "manifest.csv", plan)
-                part.rename(folder)
-        return manifest
+        for sub in ("midi", "beats", "clips"):
+            (part / sub).mkdir(parents=True, exist_ok=True)
+        plan = self.clips(list(fonts))
+        self._make(plan, fonts, part, progress)
+        _write_manifest(part / "manifest.csv", plan)
 
     def _make(self, plan: list[Clip], fonts: dict[str, Path], folder: Path, progress: Progress | None) -> None:
         """Render the clips that the folder lacks. The work is in the programs: a thread for each is enough."""

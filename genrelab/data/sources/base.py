@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+
+from filelock import FileLock
 
 from genrelab.data.grids import checked
 from genrelab.data.manifest import read_manifest
@@ -57,3 +60,21 @@ class Source:
             return yaml.safe_load(path.read_text(encoding="utf-8"))
         except (yaml.YAMLError, UnicodeDecodeError) as error:
             raise UserError(f"data.tree={path} is no yaml ({str(error).splitlines()[0]}): correct it") from error
+
+
+def made_once(folder: Path, make: Callable[[Path], None]) -> Path:
+    """The manifest.csv of a corpus that is made in the store, by `make(PART)` where it is not there yet.
+
+    The corpus gathers in a folder beside, which takes its name only when the manifest, written last, is in it. A killed
+    run leaves that folder, and the next one makes what it lacks.
+    """
+    manifest = folder / "manifest.csv"
+    if manifest.is_file():
+        return manifest
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(f"{folder}.lock"):
+        if not manifest.is_file():  # another process may have made it while this one waited
+            part = folder.with_name(f"{folder.name}.part")
+            make(part)
+            part.rename(folder)
+    return manifest

@@ -13,10 +13,9 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import soundfile
-from filelock import FileLock
 
 from genrelab.data.manifest import read_manifest
-from genrelab.data.sources.base import Source
+from genrelab.data.sources.base import Source, made_once
 from genrelab.data.synth.dials import ORDERS, SLICE_S
 from genrelab.data.synth.genres import GENRES
 from genrelab.data.synth.plan import SongSpec, plan
@@ -140,26 +139,15 @@ class Synth(Source):
         return plan(**self.parameters)  # type: ignore[arg-type]
 
     def manifest(self, store: Path, progress: Progress | None = None) -> Path:
-        """The corpus' manifest.csv; makes the corpus under the store if it is not complete there.
+        """The corpus' manifest.csv; makes the corpus under the store if it is not complete there."""
+        return made_once(Path(store) / "data" / f"synth-{self.digest}", lambda part: self._fill(part, progress))
 
-        The songs gather in a folder beside, which takes its name only when the manifest, written last, is in it. A
-        killed run leaves that folder, and the next one makes what it lacks.
-        """
-        folder = Path(store) / "data" / f"synth-{self.digest}"
-        manifest = folder / "manifest.csv"
-        if manifest.is_file():
-            return manifest
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(f"{folder}.lock"):
-            if not manifest.is_file():  # another process may have made it while this one waited
-                part = folder.with_name(f"{folder.name}.part")
-                for sub in ("songs", "beats"):
-                    (part / sub).mkdir(parents=True, exist_ok=True)
-                songs = self.songs()
-                self._make(songs, part, progress)
-                self._write_manifest(part / "manifest.csv", songs)
-                part.rename(folder)
-        return manifest
+    def _fill(self, part: Path, progress: Progress | None) -> None:
+        for sub in ("songs", "beats"):
+            (part / sub).mkdir(parents=True, exist_ok=True)
+        songs = self.songs()
+        self._make(songs, part, progress)
+        self._write_manifest(part / "manifest.csv", songs)
 
     def _write_manifest(self, path: Path, songs: list[SongSpec]) -> None:
         """A row a song: `genres` with weights instead of `genre` where songs are blends, `true_genre` beside noise."""
