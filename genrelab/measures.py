@@ -31,7 +31,8 @@ Work = Callable[["np.ndarray", int], bytes]  # a wave and its sample rate -> wha
 def measured(tracks: Sequence[Track], *, sample_rate: int, store: Path, progress: Progress) -> pd.DataFrame:
     """A row a track, in their order, with the columns of `audio.measure.COLUMNS`; NaN where it cannot be decoded.
 
-    Measured at each file's own rate, but for the MFCCs: those are of the sound at `sample_rate` Hz.
+    Measured at each file's own rate, but for the MFCCs: those are of the sound at `sample_rate` Hz. Where the manifest
+    knows every track's tempo, that is taken and none is estimated.
     """
     import numpy as np
     import pandas as pd
@@ -39,14 +40,20 @@ def measured(tracks: Sequence[Track], *, sample_rate: int, store: Path, progress
     from genrelab.audio import measure
 
     def work(wave: np.ndarray, own_rate: int) -> bytes:
-        found = measure.measure(wave, own_rate, sample_rate)
+        found = measure.measure(wave, own_rate, sample_rate, tempo=not annotated)
         return json.dumps([None if np.isnan(found[c]) else found[c] for c in measure.COLUMNS]).encode()
 
-    version = digest(measure.version(), sample_rate)
+    annotated = all(t.tempo_bpm for t in tracks)
+    version = digest(measure.version(), sample_rate, annotated)
     _, said = kept(tracks, "measuring songs", version, work, store=store, progress=progress)
     nothing = [None] * len(measure.COLUMNS)
     rows = [nothing if s is None else json.loads(s) for s in said]
-    return pd.DataFrame(rows, columns=list(measure.COLUMNS), dtype=float)
+    table = pd.DataFrame(rows, columns=list(measure.COLUMNS), dtype=float)
+    if annotated:
+        table["tempo_bpm"] = [
+            float(t.tempo_bpm or 0) if s is not None else np.nan for t, s in zip(tracks, said, strict=True)
+        ]
+    return table
 
 
 def kept(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -50,9 +51,9 @@ def count(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     seen: list[int] = []
     real = measure.measure
 
-    def counted(wave: np.ndarray, *rest: int) -> dict[str, float]:
+    def counted(wave: np.ndarray, *rest: int, tempo: bool) -> dict[str, float]:
         seen.append(len(wave))
-        return real(wave, *rest)
+        return real(wave, *rest, tempo=tempo)
 
     monkeypatch.setattr(measure, "measure", counted)
     return seen
@@ -98,6 +99,19 @@ def test_a_copy_under_another_name_is_not_measured_again(
     found = measured([Track("copy", copy, ("low",)), tracks[0]])
     assert len(count) == 3
     pd.testing.assert_series_equal(found.iloc[0], found.iloc[1], check_names=False)
+
+
+def test_a_tempo_that_every_track_knows_is_not_estimated(
+    tracks: list[Track], measured: Measured, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = [replace(track, tempo_bpm=100.0 + n) for n, track in enumerate(tracks)]
+    estimated = measured([*told[:-1], tracks[-1]])  # one lacks
+    assert not set(estimated["tempo_bpm"]) & {100.0, 101.0, 102.0}
+    monkeypatch.setattr(measure, "tempo_bpm", lambda *_: 1 / 0)
+    found = measured(told)
+    assert found["tempo_bpm"].tolist() == [100.0, 101.0, 102.0]
+    rest = [c for c in COLUMNS if c != "tempo_bpm"]
+    pd.testing.assert_frame_equal(found[rest], estimated[rest])
 
 
 def test_a_window_is_measured_as_a_window(tracks: list[Track], measured: Measured) -> None:

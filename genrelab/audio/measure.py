@@ -57,7 +57,7 @@ def version() -> str:
     return digest(Path(__file__).read_text(encoding="utf-8"), beats.estimator(), decode.DECODER, libraries)
 
 
-def measure(wave: np.ndarray, sample_rate: int, heard_at: int = HEARD_AT) -> dict[str, float]:
+def measure(wave: np.ndarray, sample_rate: int, heard_at: int = HEARD_AT, *, tempo: bool = True) -> dict[str, float]:
     """All COLUMNS of (samples,) float32 mono at `sample_rate` Hz, which should be the file's own: what lies above
     11 kHz tells codecs apart. MFCCs are of the sound at `heard_at` Hz, since their bands depend on the rate.
 
@@ -68,7 +68,7 @@ def measure(wave: np.ndarray, sample_rate: int, heard_at: int = HEARD_AT) -> dic
     noise_floor_db            level of the quietest twentieth of the frames that are not digital silence, dBFS
     clipped_share             share of the samples in flat tops or above full scale
     silent_share              share of the frames below -60 dBFS
-    tempo_bpm                 NaN where no beats are heard
+    tempo_bpm                 NaN where no beats are heard, or where nobody asks: it is half of the work
     mfcc_mean_*, mfcc_std_*   over the song
     All but tempo_bpm are finite for any finite sound.
     """
@@ -86,7 +86,7 @@ def measure(wave: np.ndarray, sample_rate: int, heard_at: int = HEARD_AT) -> dic
         "noise_floor_db": _noise_floor_db(frames),
         "clipped_share": clipped_share(wave),
         "silent_share": float((np.abs(frames).max(1) < 10 ** (QUIET_DBFS / 20)).mean()),
-        "tempo_bpm": tempo_bpm(wave, sample_rate),
+        "tempo_bpm": tempo_bpm(wave, sample_rate) if tempo else float("nan"),
         "duration_s": len(wave) / sample_rate,
     }
     return found | mfcc(wave, sample_rate, heard_at)
@@ -107,9 +107,10 @@ def loudness_lufs(wave: np.ndarray, sample_rate: int) -> float:
 
 def spectrum_db(wave: np.ndarray, sample_rate: int) -> tuple[np.ndarray, np.ndarray]:
     """Frequencies and the long-term density of a sound, dB of full scale squared per Hz, by Welch's method."""
+    from scipy.fft import next_fast_len
     from scipy.signal import welch
 
-    n = min(len(wave), max(16, round(N_FFT_S * sample_rate)))
+    n = min(len(wave), next_fast_len(max(16, round(N_FFT_S * sample_rate)), real=True))
     hz, density = welch(wave, sample_rate, window="blackmanharris", nperseg=n, detrend=False)
     return hz, 10 * np.log10(np.maximum(density, 1e-20))
 
