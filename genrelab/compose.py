@@ -340,7 +340,11 @@ def restore(folder: Path) -> Restored:
     genres = torch.load(best, map_location="cpu", weights_only=True)["genrelab"]["genres"]
     model = build(config | {"net": bare(config["net"])}, genres, instantiate(config["task"]).several)
     model.load_state_dict(weights_of(folder))
-    return Restored(model.eval(), Rule.load(folder / RULE), config)
+    try:
+        rule = Rule.load(folder / RULE)
+    except (KeyError, ValueError) as error:
+        raise UserError(f"the run's {folder / RULE} is of another genrelab or damaged: train it again") from error
+    return Restored(model.eval(), rule, config)
 
 
 def bare(net: Config) -> Config:

@@ -19,6 +19,7 @@ from genrelab import compose
 from genrelab.audio import noises
 from genrelab.commands.tag import _table
 from genrelab.task.rule import Rule
+from genrelab.types import UserError
 from tests.conftest import GENRES, RATE, TINY, Said, Songs, Trained, runs_of, wave, write_manifest
 
 Call = Callable[..., Said]
@@ -243,3 +244,11 @@ def test_of_two_data_sets_one_must_be_named(call: Call, trained: Trained, two: P
     assert json.loads(said.out)[0]["run"] == runs[0].info.run_id
     said = call("tag", song, "--json", "--run", "last", f"store={two}")
     assert json.loads(said.out)[0]["run"] == runs[1].info.run_id
+
+
+def test_a_rule_of_another_version_is_said_in_a_line(trained: Trained, tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    shutil.copytree(trained.folder, folder)
+    np.savez(folder / compose.RULE, score=np.array("knn"))
+    with pytest.raises(UserError, match=r"rule\.npz is of another genrelab or damaged: train it again"):
+        compose.restore(folder)
