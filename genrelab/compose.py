@@ -163,7 +163,7 @@ def data_name(config: Any) -> str:
         from genrelab import track
 
         try:
-            return track.find(paths.store_dir(config["store"]), str(run)).experiment
+            return track.find(paths.store_dir(config["store"]), str(run), passed_over={"net": "frozen"}).experiment
         except UserError:  # who trains on it will hear of it
             pass
     try:

@@ -38,7 +38,7 @@ def source(config: Config, fold: int | None = None) -> track.Record:
     store, word = Path(config["store"]), config["net"]["run"]
     if word is None:
         raise UserError("net=frozen takes the slice net of an earlier run: give net.run=RUN (an id, a name, last)")
-    record = track.find(store, str(word))
+    record = track.find(store, str(word), passed_over={"net": "frozen"})  # the children of this sweep, for some
     if record.kind == "fold":
         raise UserError(f"net.run={word} is a fold of a k-fold run: give that one, net.run={record.parent}")
     if record.kind not in track.WHOLE or record.status != "FINISHED":

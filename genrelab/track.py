@@ -223,8 +223,10 @@ def records(store: Path, where: str = "") -> list[Record]:
             return found
 
 
-def find(store: Path, word: str, data: str | None = None) -> Record:
+def find(store: Path, word: str, data: str | None = None, passed_over: Mapping[str, str] | None = None) -> Record:
     """The run that a user means: an id (or its beginning), a name, `last` or `best`; `data` narrows it to one data set.
+
+    `last` and `best` are of the runs without the tags `passed_over`.
 
     Raises UserError where there is none, or where the word fits several runs.
     """
@@ -233,7 +235,10 @@ def find(store: Path, word: str, data: str | None = None) -> Record:
         raise UserError(
             f"no run in the store {store}: train one first (python -m genrelab), or give the store with store=DIR"
         )
-    whole = [r for r in runs if r.kind in WHOLE and r.status == "FINISHED"]
+    no = (passed_over or {}).items()
+    whole = [
+        r for r in runs if r.kind in WHOLE and r.status == "FINISHED" and not any(r.tags.get(k) == v for k, v in no)
+    ]
     if word == "last":
         if not whole:
             raise UserError(f"no finished run in the store {store}: train one first (python -m genrelab)")

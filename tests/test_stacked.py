@@ -205,6 +205,9 @@ def test_runs_that_have_no_net_to_take(call: Call, made: Stack) -> None:
     refused(call(*frozen, "net.run=nope"), "nope")
     above = made.runs["vote"].info.run_id
     refused(call(*frozen, f"net.run={above}"), "is stacked on", made.source.info.run_id)
+    said = call(*frozen, "net.run=last", "tracker=off")  # not the stacked ones, which a sweep makes as it goes
+    assert said.code == 0, said.err
+    assert made.source.info.run_id[:8] in said.err
     (sweep,) = runs_of(made.store, "tags.kind = 'sweep'")
     refused(call(*frozen, f"net.run={sweep.info.run_id}"), "is sweep", "expected a finished run")
     there = client(made.store)
