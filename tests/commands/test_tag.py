@@ -89,6 +89,7 @@ def tonal(songs: Songs, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path,
         rows += [[str(path), path.parent.name, f"{path.parent.name} {path.stem} {k}", 0.4 * k, 2.6] for k in range(8)]
     table = write_manifest(folder / "tonal.csv", rows, ("path", "genre", "id", "start_s", "duration_s"))
     words = ["data=manifest", f"data.path={table}", "split=song", "split.n_folds=3", *TINY, "trainer.max_epochs=3"]
+    words.append("task.neighbours=10")  # the nearest ones are windows of the same recording
     assert main([*words, f"store={folder / 'store'}"]) == 0
     (run,) = runs_of(folder / "store")
     return folder / "store", Path(run.info.artifact_uri.removeprefix("file://"))
