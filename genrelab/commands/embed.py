@@ -28,22 +28,14 @@ def run(
     slices: Annotated[bool, typer.Option("--slices", help="A row a slice instead of a row a song.")] = False,
 ) -> int:
     """Write the embeddings of all songs of a finished run; of a k-fold run each by the fold that tested the song."""
-    from genrelab import compose, track
+    from genrelab import revisit
 
     out, store = out.expanduser(), paths.store_dir()
     _is_file_name(out)
-    record = track.find(store, run)
-    models = track.models(store, record)
-    if record.kind == "kfold" and record.status != "FINISHED":
-        raise UserError(f"{record.name} ({record.id[:8]}) was cut off: finish it first, resume={record.id}")
-    config = compose.load_config(record.folder) | {"store": str(store)}
+    record, models = revisit.whole(store, run)
+    config = revisit.config_of(record, store)
     _is_writable(out)
-    prepared = compose.prepare(config, BAR)
-    if prepared.digest != record.tags.get("data_digest"):
-        raise UserError(
-            f"{record.name} ({record.id[:8]}) was trained on other songs than data={config['choices']['data']} has "
-            "now (they were added, removed, labelled or cut anew): bring those back, or train again"
-        )
+    prepared = revisit.as_trained(record, config, BAR)
     made = [_rows(model, prepared, slices, tested=record.kind == "kfold") for model in models]
     table = _written(made, out)
     lost = {t.id for t in prepared.tracks} - set(table["id"])
@@ -76,7 +68,7 @@ def _rows(record: Record, prepared: Prepared, slices: bool, *, tested: bool) -> 
     from genrelab import compose
     from genrelab.stacked import embedded
 
-    split = _split(record.folder, prepared)
+    split = _split(record, prepared)
     songs = [i for i, side in enumerate(split.sides) if side == "test" or not tested]
     model = compose.restore(record.folder).model
     z = embedded(model, prepared, BAR, set(songs))[:, : model.net.dim]
@@ -86,14 +78,13 @@ def _rows(record: Record, prepared: Prepared, slices: bool, *, tested: bool) -> 
     return table
 
 
-def _split(folder: Path, prepared: Prepared) -> Split:
+def _split(record: Record, prepared: Prepared) -> Split:
     """The sides that a run's songs had, in the order of the songs now."""
-    import pandas as pd
-
+    from genrelab import revisit
     from genrelab.data.split import Split
 
     ids = [t.id for t in prepared.tracks]
-    table = pd.read_csv(folder / "split.csv", dtype=str, keep_default_na=False).set_index("id").loc[ids]
+    table = revisit.sides(record).loc[ids]
     kind, *numbers = table.iloc[0][["kind", "seed", "n_folds", "fold"]]
     seed, n_folds, fold = (int(n) if n else None for n in numbers)
     return Split(kind, tuple(ids), tuple(table["side"]), tuple(table["group"]), seed or 0, (), n_folds, fold)
