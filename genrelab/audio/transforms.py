@@ -11,8 +11,8 @@ from functools import lru_cache
 import numpy as np
 
 from genrelab.audio import studio
+from genrelab.audio.encode import MP3_RATES
 
-MP3_RATES = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000)
 WINDOW = 2048  # samples at 16 kHz and above, of the split into tones and strokes
 OVERLAP_S = 0.025  # of the windows that a wave is stretched by, which are twice as long
 MARGIN = 2.0  # how many times louder a tone must be than a stroke, or a stroke than a tone, to be kept whole

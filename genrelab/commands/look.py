@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import io
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from genrelab import paths, words
+from genrelab.audio.encode import encoded
 from genrelab.report.console import BAR, say, show
 from genrelab.types import Beats, UserError
 
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 FRONTS = "stft,mel,cqt,cwt,chroma,carfac"
 EXCERPT_S = 30.0
 WARM_S = 1.0  # drawn before the clock runs: tables are built and compiled once
-MP3_RATES = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000)
 MP3_LEVEL = 0.6  # of libsndfile, 0 to 1: 64 kbit/s at 22.05 kHz
 
 
@@ -238,7 +237,7 @@ def _drawn(
     sheet = look.Sheet(path.stem, facts, excerpt, rate, start_s, grid, np.asarray(spans, float), tuple(panels))
     try:
         pictures = look.write(sheet, page.with_suffix(""), BAR)
-        page.write_text(html(sheet, *_encoded(excerpt, rate)), encoding="utf-8")
+        page.write_text(html(sheet, *encoded(excerpt, rate, MP3_LEVEL)), encoding="utf-8")
     except OSError as error:
         say(f"genrelab: {error.filename or page}: {error.strerror or error}; nothing more is written")
         return 1
@@ -307,21 +306,6 @@ def _clock(seconds: float) -> str:
     tenths = round(seconds * 10)
     rest = f".{tenths % 10}" if tenths % 10 else ""
     return f"{tenths // 600}:{tenths // 10 % 60:02d}{rest}"
-
-
-def _encoded(wave: np.ndarray, sample_rate: int) -> tuple[bytes, str]:
-    """The excerpt for a browser, and its kind: MP3, which all of them play; FLAC at a rate that MP3 does not have."""
-    import numpy as np
-    import soundfile
-
-    held = io.BytesIO()
-    loudest = max(1.0, float(np.abs(wave).max()))
-    if sample_rate in MP3_RATES and "MP3" in soundfile.available_formats():
-        mp3 = {"format": "MP3", "bitrate_mode": "CONSTANT", "compression_level": MP3_LEVEL}
-        soundfile.write(held, wave / loudest, sample_rate, **mp3)
-        return held.getvalue(), "audio/mpeg"
-    soundfile.write(held, wave / loudest, sample_rate, format="FLAC")
-    return held.getvalue(), "audio/flac"
 
 
 def _table(rows: list[tuple[Panel, float]]) -> Any:

@@ -53,7 +53,7 @@ def confusable_picture(pairs: Sequence[Pair], genres: Sequence[str]) -> Figure:
         axes.set_xlim(min([0.47, *(p.lo for p in shown if p.lo == p.lo)]) - 0.02, 1.01)
         axes.set(xlabel="told apart (AUROC, 95 % interval of each pair)", title=f"pairs of {len(genres)} genres{more}")
         axes.xaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
-        axes.grid(axis="x", color="#e6eaee", linewidth=0.6)
+        axes.grid(axis="x", color=style.GRID, linewidth=0.6)
         axes.set_axisbelow(True)
         style.bare(axes)
     return figure

@@ -48,7 +48,7 @@ def filters_picture(
             axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
             axis.set_minor_locator(NullLocator())
             axis.set_major_formatter(lambda value, _: f"{value:g}" if value < 1000 else f"{value / 1000:g}k")
-        axes.grid(color="#e6eaee", linewidth=0.6)
+        axes.grid(color=style.GRID, linewidth=0.6)
         axes.set_axisbelow(True)
         axes.legend(loc="upper left")
         style.bare(axes)

@@ -124,7 +124,7 @@ def picture(variants: Mapping[str, Rungs], measure: str) -> Figure:
         if len(variants) > 1:
             style.legend_above(axes)
         axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
-        axes.grid(axis="y", color="#e6eaee", linewidth=0.6)
+        axes.grid(axis="y", color=style.GRID, linewidth=0.6)
         axes.set_axisbelow(True)
         style.bare(axes)
     return figure

@@ -97,7 +97,7 @@ def open_set_picture(
         right.set(xlabel="AUROC, known against none of them", xlim=(min(0.45, right.get_xlim()[0]), 1.01))
         right.xaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
         for axes in (left, right):
-            axes.grid(axis="x", color="#e6eaee", linewidth=0.6)
+            axes.grid(axis="x", color=style.GRID, linewidth=0.6)
             axes.set_axisbelow(True)
             style.bare(axes)
     return figure

@@ -44,7 +44,7 @@ def confusion_picture(confusion: ArrayLike, genres: Sequence[str], title: str) -
         for row, column in np.ndindex(*c.shape):
             if c[row, column] == 0:
                 continue  # an empty cell says it by being empty
-            colour = "white" if shares[row, column] > 0.5 else style.INK
+            colour = "white" if shares[row, column] > 0.5 else style.ON_LIGHT
             axes.text(column, row, f"{c[row, column]:g}", ha="center", va="center", color=colour, fontsize=8 - (k > 12))
         slanted = max(map(len, columns)) > 4 or k > 12
         axes.set_xticks(range(len(columns)), columns, rotation=45 if slanted else 0)
@@ -57,7 +57,7 @@ def confusion_picture(confusion: ArrayLike, genres: Sequence[str], title: str) -
         edges_x, edges_y = np.arange(len(columns) + 1) - 0.5, np.arange(k + 1) - 0.5
         axes.set_xticks(edges_x, minor=True)
         axes.set_yticks(edges_y, minor=True)
-        axes.grid(which="minor", color="#e6eaee", linewidth=0.6)
+        axes.grid(which="minor", color=style.GRID, linewidth=0.6)
         axes.tick_params(which="minor", length=0)
         style.bare(axes, keep=())
         bar = figure.colorbar(image, ax=axes, fraction=0.04, pad=0.02, format=PercentFormatter(1.0, decimals=0))
@@ -207,7 +207,7 @@ def curves_picture(history: Sequence[dict[str, float]], best: float | None = Non
             axes.xaxis.set_major_locator(MaxNLocator(integer=True))
             if len(epochs) == 1:
                 axes.set_xlim(epochs[0] - 1, epochs[0] + 1)  # else the axis counts hundredths of an epoch
-            axes.grid(axis="y", color="#e6eaee", linewidth=0.6)
+            axes.grid(axis="y", color=style.GRID, linewidth=0.6)
             axes.set_axisbelow(True)
             if axes.get_lines():
                 axes.legend(loc="best")

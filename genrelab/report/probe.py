@@ -122,13 +122,13 @@ def probe_picture(falls: Sequence[Fall], genres: Sequence[str], title: str) -> F
         left.axvline(100 * MARGIN, color=style.QUIET, linewidth=0.8, linestyle=(0, (4, 3)), zorder=0)
         left.set(xlabel="fall, points (95 % for all cues at once)", ylim=(len(shown) - 0.5, -0.5))
         left.set_yticks(range(len(shown)), [f.cue for f in shown])
-        left.grid(axis="x", color="#e6eaee", linewidth=0.6)
+        left.grid(axis="x", color=style.GRID, linewidth=0.6)
         left.set_axisbelow(True)
         style.bare(left)
         image = right.imshow(values, cmap=FALL_MAP, norm=TwoSlopeNorm(0, -reach, reach), aspect="auto")
         for y, x in np.ndindex(*values.shape):
             if math.isfinite(values[y, x]):
-                colour = "white" if abs(values[y, x]) > 0.6 * reach else style.INK
+                colour = "white" if abs(values[y, x]) > 0.6 * reach else style.ON_LIGHT
                 right.text(x, y, f"{values[y, x] + 0.0:.0f}", ha="center", va="center", color=colour, fontsize=7.5)
         right.set_xticks(range(len(genres)), list(genres), rotation=45)
         for label in right.get_xticklabels():

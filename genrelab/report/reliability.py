@@ -56,7 +56,7 @@ def reliability_picture(before: Believed, after: Believed | None, songs: Believe
         for axes in (left, right):
             axes.xaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
             axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
-            axes.grid(color="#e6eaee", linewidth=0.6)
+            axes.grid(color=style.GRID, linewidth=0.6)
             axes.set_axisbelow(True)
             style.bare(axes)
     return figure

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import io
+import re
+from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,8 +16,11 @@ PICTURE_MAP = "magma"  # perceptually uniform, and monotone in grey print
 SHARE_MAP = "Blues"
 INK = "#22282f"
 QUIET = "#8a939c"  # what may be read last: grids, empty cells
+GRID = "#e6eaee"
+ON_LIGHT = "#22282e"  # text on a cell of its own, which stays dark on a dark page
 SIDE_COLOURS = {"train": "#9aa5b1", "val": "#1f5f99"}
 SLICE_COLOUR = "#e08a1e"  # with the blue above: told apart by every common kind of colour vision
+ON_PAGE = {INK: "var(--ink)", QUIET: "var(--quiet)", GRID: "var(--line)"}  # of a drawing within a page, see report/html
 DPI = 150
 RC: Any = {  # matplotlib types its keys one by one
     "font.family": "DejaVu Sans",  # travels with matplotlib, so a picture looks the same everywhere
@@ -77,3 +83,24 @@ def save(figure: Figure, path: Path) -> Path:
     with mpl.rc_context(RC):
         figure.savefig(path, dpi=DPI, format="png", metadata={"Software": None})
     return path
+
+
+def svg(figure: Figure, label: str) -> str:
+    """A drawing as markup for a page (see report/html): its ink is the page's, light and dark, its ground transparent.
+
+    label: what it shows, for those who do not see it. The same figure gives the same markup.
+    """
+    import matplotlib as mpl
+
+    held = io.StringIO()
+    with mpl.rc_context(RC | {"svg.hashsalt": label, "svg.fonttype": "path"}):
+        figure.savefig(held, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
+    drawn = held.getvalue()
+    drawn = drawn[drawn.index("<svg") :]
+    drawn = re.sub(r"<metadata>.*?</metadata>|<style[^>]*>.*?</style>|<!--.*?-->", "", drawn, flags=re.DOTALL)
+    drawn = re.sub(r' id="[a-z.]+_[0-9]+"', "", drawn)  # names of parts, the same in every drawing
+    for ink, ours in ON_PAGE.items():
+        drawn = drawn.replace(ink, ours)
+    size = f' style="max-width:{figure.get_figwidth() * 72 * 1.25:.0f}px"'  # a little larger than in print
+    named = f'<svg class="drawing" role="img" aria-label="{escape(label)}"{size} '
+    return re.sub(r'<svg (?:width="[^"]*" |height="[^"]*" )?', named, drawn, count=1)

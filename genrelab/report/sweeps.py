@@ -239,7 +239,7 @@ def _percents(axes: Axes, which: str) -> None:
     from matplotlib.ticker import PercentFormatter
 
     (axes.xaxis if which == "x" else axes.yaxis).set_major_formatter(PercentFormatter(1.0, decimals=0))
-    axes.grid(axis=which, color="#e6eaee", linewidth=0.6)  # type: ignore[arg-type]
+    axes.grid(axis=which, color=style.GRID, linewidth=0.6)  # type: ignore[arg-type]
     axes.set_axisbelow(True)
     style.bare(axes)
 
@@ -260,7 +260,7 @@ def _heat(axes: Axes, figures: np.ndarray, texts: Sequence[Sequence[str]], *, fl
     for i, j in np.ndindex(*figures.shape):
         red, green, blue, _ = image.to_rgba(figures[i, j])
         dark = np.isfinite(figures[i, j]) and 0.3 * red + 0.59 * green + 0.11 * blue < 0.5
-        axes.text(j, i, texts[i][j], ha="center", va="center", fontsize=8, color="white" if dark else style.INK)
+        axes.text(j, i, texts[i][j], ha="center", va="center", fontsize=8, color="white" if dark else style.ON_LIGHT)
     axes.tick_params(length=0)
     style.bare(axes, keep=())
 
