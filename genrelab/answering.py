@@ -1,0 +1,75 @@
+"""What a finished run says of a song it never saw, and which run is asked: `tag` and the served model answer alike."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from genrelab.types import Decision, UserError
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from genrelab.compose import Restored
+    from genrelab.track import Record
+
+
+def chosen_run(store: Path, word: str | None) -> Record:
+    """The run that is asked: the one named, else the store's last; of a k-fold run the fold that is best on validation.
+
+    Raises UserError where there is none, or where no run is named and the store holds runs on several data sets.
+    """
+    from genrelab import track
+
+    if word is None:
+        newest: dict[str, Any] = {}
+        for r in track.records(store):
+            if r.kind in track.WHOLE and r.status == "FINISHED":
+                newest.setdefault(r.experiment, r)
+        if len(newest) > 1:
+            choices = ", ".join(f"--run {r.id[:8]} ({r.name} on {data})" for data, r in newest.items())
+            raise UserError(f"the store has runs on {len(newest)} data sets; say which to ask: {choices}")
+    return max(track.models(store, track.find(store, word or "last")), key=lambda r: r.chosen_by or 0.0)
+
+
+def ask(path: Path, asked: Restored) -> dict[str, Any]:
+    """What the run says of one file, or why it cannot be asked.
+
+    path, label, no_tag (why there is none, or None), genres (ranked: genre, probability), n_slices, error (or None).
+    """
+    from genrelab.audio import decode
+
+    try:
+        wave = decode.load(path, asked.config["sample_rate"])
+    except decode.AudioError as error:
+        return answer(str(path), error=": ".join(filter(None, (error.reason, error.detail))))
+    return heard(wave, asked, str(path))
+
+
+def heard(wave: np.ndarray, asked: Restored, path: str = "") -> dict[str, Any]:
+    """As `ask`, of a wave: (samples,) float32 mono at the run's sample rate."""
+    from genrelab.audio import decode
+    from genrelab.foreign import answered
+
+    model, sample_rate = asked.model, asked.config["sample_rate"]
+    if decode.is_silent(wave):
+        return answer(path, Decision((), no_tag="silent"))
+    seconds = len(wave) / sample_rate
+    if seconds + 1e-6 < model.slicer.min_s:
+        return answer(path, error=f"shorter than a slice: {seconds:.2f} s of {model.slicer.min_s:g} s")
+    said = answered(model, wave, sample_rate)
+    (decision,) = asked.rule.decide(said, model.genres)
+    return answer(path, decision, int(said.n_slices[0]))
+
+
+def answer(path: str, decision: Decision | None = None, n_slices: int = 0, error: str | None = None) -> dict[str, Any]:
+    """An answer in plain values, as JSON has them."""
+    said = decision or Decision(())
+    return {
+        "path": path,
+        "label": said.label if decision else None,
+        "no_tag": said.no_tag,
+        "genres": [{"genre": g, "probability": round(p, 4)} for g, p in said.genres],
+        "n_slices": n_slices,
+        "error": error,
+    }
