@@ -8,9 +8,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+from genrelab.report import html as frame
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -101,37 +103,7 @@ def _counted(n: int, what: str) -> str:
 
 
 STYLE = """
-:root { color-scheme: light dark; --paper:#fcfbf9; --ink:#22282f; --quiet:#66707a; --line:#e3e1dc; --fill:#1f5f99;
-  --soft:#dfe8f1; --bad:#b3372a; --good:#27734a; --mark:#d47f14; --raised:#f5f3ee; }
-@media (prefers-color-scheme: dark) { :root { --paper:#14171b; --ink:#e8eaed; --quiet:#98a2ad; --line:#2b3036;
-  --fill:#6ea8dc; --soft:#22303d; --bad:#ef8073; --good:#6fc493; --mark:#e99a38; --raised:#1b1f24; } }
-* { box-sizing:border-box; }
-html { -webkit-text-size-adjust:100%; scroll-behavior:smooth; }
-body { margin:0 auto; max-width:1060px; padding:clamp(24px,5vw,60px) clamp(16px,4vw,44px) 60px; background:var(--paper);
-  color:var(--ink); font:15px/1.55 system-ui,-apple-system,"Segoe UI",sans-serif; font-variant-numeric:tabular-nums; }
-h1, .verdict { font-family:"Iowan Old Style","Palatino Linotype",Palatino,Georgia,serif; font-weight:400;
-  overflow-wrap:anywhere; text-wrap:balance; }
-h1 { font-size:clamp(26px,4.2vw,42px); line-height:1.15; letter-spacing:-.01em; margin:0 0 18px; }
-.verdict { font-size:clamp(18px,2.4vw,22px); line-height:1.35; margin:0 0 22px; padding:2px 0 2px 16px;
-  border-left:4px solid var(--good); }
-.verdict.bad { border-color:var(--bad); }
-.verdict b { color:var(--good); font-weight:600; } .verdict.bad b { color:var(--bad); }
-dl { display:flex; flex-wrap:wrap; gap:10px 40px; margin:0; }
-dt { font-size:12px; color:var(--quiet); } dd { margin:0; overflow-wrap:anywhere; }
-section { margin-top:46px; }
-h2 { font-size:17px; line-height:1.3; font-weight:650; margin:0; display:flex; flex-wrap:wrap; gap:2px 10px;
-  align-items:baseline; }
-h2 span { font-weight:400; color:var(--quiet); font-size:14px; } h2 span.bad { color:var(--bad); font-weight:600; }
-p { margin:4px 0 0; max-width:72ch; } .about, .none { color:var(--quiet); font-size:14px; }
-.table { overflow-x:auto; margin-top:12px; border-top:1px solid var(--line); scrollbar-width:thin; }
-table { border-collapse:collapse; width:100%; font-size:13.5px; }
-th { text-align:left; font-weight:400; color:var(--quiet); font-size:12px; white-space:nowrap; }
-th, td { padding:6px 18px 6px 0; border-bottom:1px solid var(--line); vertical-align:top; }
-td { overflow-wrap:break-word; hyphens:manual; } td:last-child { min-width:15em; overflow-wrap:anywhere; }
-summary { cursor:pointer; color:var(--quiet); font-size:14px; padding:8px 0; width:max-content; }
-summary:hover { color:var(--ink); } summary:focus-visible { outline:2px solid var(--mark); outline-offset:2px; }
-details .table { margin-top:0; } td.number, th.number { text-align:right; }
-td.cross { color:var(--bad); white-space:nowrap; }
+td:last-child { min-width:15em; overflow-wrap:anywhere; }
 .alone { display:grid; grid-template-columns:max-content 1fr max-content; gap:9px 16px; align-items:center;
   margin-top:16px; }
 .track { position:relative; height:20px; background:linear-gradient(var(--line),var(--line)) 0 50%/100% 1px no-repeat; }
@@ -142,10 +114,6 @@ td.cross { color:var(--bad); white-space:nowrap; }
 .alone span { font-size:13.5px; } .alone .value { color:var(--quiet); text-align:right; white-space:nowrap; }
 .alone .key { color:var(--mark); position:relative; height:16px; font-size:12px; }
 .alone .key em { position:absolute; transform:translateX(-50%); font-style:normal; white-space:nowrap; }
-.spreads { display:grid; grid-template-columns:repeat(auto-fit,minmax(min(100%,420px),1fr)); gap:34px 48px;
-  margin-top:18px; }
-figure { margin:0; min-width:0; } figcaption { font-weight:600; font-size:14px; margin-bottom:6px; }
-figcaption span { font-weight:400; color:var(--quiet); }
 .spread { display:grid; grid-template-columns:minmax(0,max-content) minmax(0,1fr) max-content; gap:0 12px;
   align-items:end; font-size:12.5px; }
 .spread .genre { overflow-wrap:anywhere; align-self:center; max-width:11em; } .spread .value { color:var(--quiet);
@@ -154,32 +122,7 @@ figcaption span { font-weight:400; color:var(--quiet); }
 .spread path { fill:var(--fill); fill-opacity:.75; } .spread line { stroke:var(--mark); stroke-width:2;
   vector-effect:non-scaling-stroke; }
 .ends { display:flex; justify-content:space-between; color:var(--quiet); font-size:11.5px; padding-top:3px; }
-footer { margin-top:52px; padding-top:16px; border-top:1px solid var(--line); color:var(--quiet); font-size:13px; }
-footer p { margin-top:6px; }
-@media (max-width:640px) { dl { gap:8px 26px; } section { margin-top:36px; } .alone { gap:7px 10px; }
-  th, td { padding-right:12px; } }
-"""
-
-PAGE = """<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; img-src data:; style-src 'unsafe-inline'">
-<link rel="icon" href="data:,">
-<title>{title}</title>
-<style>{style}</style>
-</head>
-<body>
-<header><h1>{title}</h1>
-<p class="verdict{bad}"><b>{word}</b> {verdict}.</p>
-<dl>{facts}</dl></header>
-<main>
-{body}
-</main>
-<footer>{notes}</footer>
-</body>
-</html>
+@media (max-width:640px) { .alone { gap:7px 10px; } }
 """
 
 
@@ -188,15 +131,16 @@ def html(sheet: Sheet) -> str:
     leaking = [s for s in sheet.sections if s.bad and s.rows]
     others = [s for s in sheet.sections if s not in leaking]
     body = [*map(_section, leaking), _alone(sheet), _spreads(sheet), *map(_section, others)]
-    return PAGE.format(
-        title=escape(sheet.title),
+    word = "The split leaks:" if sheet.leaks else "No leak:"
+    lead = frame.Html(f"<b>{word}</b> {frame.text(_lower(verdict(sheet.leaks)))}.")
+    return frame.page(
+        sheet.title,
+        "\n".join(filter(None, body)),
+        lead=lead,
+        kind="bad" if sheet.leaks else "good",
+        facts=sheet.facts,
+        notes=sheet.notes,
         style=STYLE,
-        bad=" bad" if sheet.leaks else "",
-        word="The split leaks:" if sheet.leaks else "No leak:",
-        verdict=escape(_lower(verdict(sheet.leaks))),
-        facts="".join(f"<div><dt>{escape(what)}</dt><dd>{escape(value)}</dd></div>" for what, value in sheet.facts),
-        body="\n".join(filter(None, body)),
-        notes="".join(f"<p>{escape(note)}</p>" for note in sheet.notes),
     )
 
 
@@ -205,43 +149,30 @@ def _lower(text: str) -> str:
 
 
 def _section(s: Section) -> str:
-    count = f'<span class="{"bad" if s.bad and s.rows else "count"}">{len(s.rows):,}</span>' if s.rows else ""
-    head = f'<section id="{escape(s.file)}"><h2>{escape(s.title)} {count}</h2><p class="about">{escape(s.about)}</p>'
+    options: dict[str, Any] = {
+        "about": s.about,
+        "count": f"{len(s.rows):,}" if s.rows else "",
+        "bad": s.bad and bool(s.rows),
+    }
     if not s.rows:
-        return head + f'<p class="none">{escape(s.nothing)}</p></section>'
-    numeric = [all(isinstance(row[k], int | float) for row in s.rows) for k in range(len(s.columns))]
-    kind = [' class="number"' if n else "" for n in numeric]
-    top = "".join(f"<th{k}>{escape(c)}</th>" for c, k in zip(s.columns, kind, strict=True))
-    lines = []
-    for row in s.rows[:MOST_ROWS]:
-        cells = []
-        for column, value, k in zip(s.columns, row, kind, strict=True):
-            mark = ' class="cross"' if column == "sides" and " " in str(value) else k
-            said = _few(str(value)) if column == "songs" else _said(value)
-            cells.append(f"<td{mark}>{escape(said)}</td>")
-        lines.append(f"<tr>{''.join(cells)}</tr>")
-    tables = [_table(top, lines[:FIRST_ROWS])]
-    if len(lines) > FIRST_ROWS:
-        tables.append(f"<details><summary>{len(lines) - FIRST_ROWS:,} more</summary>{_table(top, lines[FIRST_ROWS:])}")
-        tables.append("</details>")
+        return frame.section(s.title, f'<p class="none">{escape(s.nothing)}</p>', name=s.file, **options)
+    rows = [[_cell(*cell) for cell in zip(s.columns, row, strict=True)] for row in s.rows[:MOST_ROWS]]
+    made = frame.table(s.columns, rows, first=FIRST_ROWS)
     rest = len(s.rows) - MOST_ROWS
     more = f'<p class="none">and {rest:,} more in {escape(s.file)}.csv</p>' if rest > 0 else ""
-    return head + "".join(tables) + more + "</section>"
+    return frame.section(s.title, made + more, name=s.file, **options)
 
 
-def _table(top: str, lines: Sequence[str]) -> str:
-    head = f"<thead><tr>{top}</tr></thead>"
-    return f'<div class="table"><table>{head}<tbody>{"".join(lines)}</tbody></table></div>'
+def _cell(column: str, value: object) -> object:
+    if column == "sides" and " " in str(value):  # it lies on two
+        return frame.Html(f'<span class="bad-text">{escape(str(value))}</span>')
+    return _few(str(value)) if column == "songs" else value
 
 
 def _few(ids: str) -> str:
     """The first songs of many."""
     own = ids.split(" ")
     return ids if len(own) <= FEW_SONGS + 1 else f"{' '.join(own[:FEW_SONGS])} and {len(own) - FEW_SONGS} more"
-
-
-def _said(value: object) -> str:
-    return f"{value:.3g}".replace("-", "\N{MINUS SIGN}") if isinstance(value, float) else str(value)
 
 
 def _alone(sheet: Sheet) -> str:

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 from collections.abc import Iterable, Sequence
 from html import escape
 
 MINUS = "\N{MINUS SIGN}"
+FIGURE = re.compile(rf"[{MINUS}+-]?\d[\d.,]*( ?%)?( \[.*\])?")  # 4.1, 83 %, 0.8 [0.7, 0.9]
 
 
 class Html(str):
@@ -176,7 +178,7 @@ def _table(top: str, lines: Sequence[str]) -> str:
 def _numeric(value: object) -> bool:
     if isinstance(value, int | float):
         return True
-    return not isinstance(value, Html) and str(value).lstrip(MINUS + "-+")[:1].isdigit()
+    return not isinstance(value, Html) and bool(FIGURE.fullmatch(str(value)))
 
 
 def said(value: object) -> object:
