@@ -23,10 +23,12 @@ def verbs() -> dict[str, str]:
     return {
         "audit": "find what in a data set and its split makes figures too good",
         "bench": "time genrelab's parts beside their peers on this machine",
+        "doctor": "say what is wrong with a store, and mend it on --fix",
         "embed": "write the embeddings of a run's songs to a parquet file",
         "eval": "test a finished run on another collection",
         "look": "draw a song as every front-end sees it: a page and pictures",
         "probe": "take cues away from a run's test songs, one by one, and say what each costs",
+        "rerun": "train a run once more and say whether its answers are the same to the bit",
         "tag": "rank the genres of your own songs by a finished run",
         "ui": "open MLflow's pages on the store",
     }

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import resource
 import time
 import warnings
@@ -25,6 +24,7 @@ from genrelab.augment.songs import AugmentedSongs, waves
 from genrelab.compose import Config, Prepared, build, instantiate
 from genrelab.data.module import Batch, SongSlices, loader
 from genrelab.data.split import Split
+from genrelab.environment import threads_of
 from genrelab.evaluate.answers import Answers
 from genrelab.learner import Learner
 from genrelab.model import SongClassifier
@@ -81,7 +81,7 @@ def fit(
     task = instantiate(config["task"])
     check(options, task.metrics)
     speed.keep_memory()
-    torch.set_num_threads(options["threads"] or os.cpu_count() or 1)
+    torch.set_num_threads(threads_of(options, run.tags))
     pl.seed_everything(config["seed"], verbose=False)
     model = build(config, prepared.genres, task.several, prepared.front, prepared.slicer)
     songs: Callable[..., SongSlices] = SongSlices
@@ -105,8 +105,9 @@ def fit(
     if not is_stacked(config):
         begin(model, sides["train"], first, options["batch_songs"])
     precision = options["precision"]
-    if precision == "auto":  # a step on embeddings is too short to gain
-        precision = "32-true" if is_stacked(config) else measured_precision(config, model, first)
+    if precision == "auto":  # a run that goes on, or is repeated, keeps what was measured once
+        precision = run.tags.get("precision") or measured_precision(config, model, first)
+    run.note({"precision": precision})
     learns = any(p.requires_grad for p in model.parameters())  # a vote over a frozen net has nothing to learn
     checkpoints = run.folder / "checkpoints"
     best = ModelCheckpoint(
@@ -255,6 +256,8 @@ def loader_of_all(data: SongSlices, batch_songs: int) -> Any:
 
 def measured_precision(config: Config, model: SongClassifier, batch: Any) -> str:
     """The faster of fp32 and bf16 for this model's training step on this machine."""
+    if is_stacked(config):  # a step on embeddings is too short to gain
+        return "32-true"
 
     def step() -> None:
         scores = model(batch["x"], batch["n_slices"], batch.get("places"))

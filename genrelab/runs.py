@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from genrelab import compose, paths, sweep
+from genrelab import __version__, compose, environment, sweep
 from genrelab.data.manifest import manifest_rows
 from genrelab.report.console import BAR, say, show
 from genrelab.report.table import NAMES
@@ -67,7 +66,7 @@ def one(
 
     fitted = fit(config, prepared, split, run, BAR, resume=resumed is not None, say=say)
 
-    run.note({"precision": fitted.precision, "config_hash": config_hash(config, fitted.precision)})
+    run.note({"config_hash": config_hash(config, fitted.precision)})
     fitted.rule.save(run.folder / compose.RULE)
     heard = {side: fitted.answers[side] for side in ("val", "test")}
     songs = artifacts.predictions(heard, fitted.rule, prepared.tracks, split.groups, prepared.genres)
@@ -180,6 +179,9 @@ def begin(
     marks |= {"data": prepared.name, "data_digest": prepared.digest}
     run = tracker.begin(Path(config["store"]), prepared.name, name, marks, resume=resumed.id if resumed else None)
     OPEN.append(run)
+    threads = environment.threads_of(config["trainer"], run.tags)
+    run.note({"threads": threads, "genrelab": __version__})
+    environment.save(run.folder, environment.current(threads))
     save_config(run, config)
     if not resumed:
         run.params(flat(compose.identity(config)))
@@ -274,7 +276,7 @@ def tags(config: compose.Config, *, kind: str, parent: str = "") -> dict[str, ob
         "kind": kind,
         "seed": config["seed"],
         "overrides": json.dumps(config["overrides"]),
-        "git_commit": git_commit(),
+        "git_commit": environment.git_commit(),
         "measure": measure_of(config),
     }
     above = parent or os.environ.get(sweep.PARENT)
@@ -311,17 +313,6 @@ def flat(config: Any, prefix: str = "") -> dict[str, object]:
     for key, value in config.items():
         out |= flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
     return out
-
-
-def git_commit() -> str:
-    """The commit of the checkout that runs, with + where it was changed since; "" for an installed package."""
-    at = ["git", "-C", str(paths.PACKAGE.parent)]
-    try:
-        commit = subprocess.run([*at, "rev-parse", "--short=12", "HEAD"], capture_output=True, text=True, check=True)
-        dirty = subprocess.run([*at, "status", "--porcelain", "-uno"], capture_output=True, text=True, check=True)
-    except (OSError, subprocess.CalledProcessError):
-        return ""
-    return commit.stdout.strip() + ("+" if dirty.stdout.strip() else "")
 
 
 def _first_of_each(fitted: Any, prepared: Any) -> list[int]:

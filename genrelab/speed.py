@@ -13,6 +13,8 @@ import torch
 from filelock import FileLock
 from torch import nn
 
+from genrelab.environment import processor
+
 
 def keep_memory() -> None:
     """Tells glibc's malloc to keep freed pages: else every step's activations are unmapped and faulted in again."""
@@ -30,11 +32,12 @@ def precision(store: Path, net: str, step: Callable[[], object], module: nn.Modu
     """
     path = store / "cache" / "machine.json"
     path.parent.mkdir(parents=True, exist_ok=True)
-    key = f"{net} on {_processor()}, {torch.get_num_threads()} threads, torch {torch.__version__}"
+    key = f"{net} on {processor()}, {torch.get_num_threads()} threads, torch {torch.__version__}"
     with FileLock(path.with_suffix(".lock")):
         known = json.loads(path.read_text()) if path.exists() else {}
         if key not in known:
             seconds = {"32-true": 1e9, "bf16-mixed": 1e9}
+            before = [b.clone() for b in module.buffers()]  # batch normalisation counts what it is timed with
             with torch.random.fork_rng():
                 for _ in range(4):  # taken in turn, so that a drift of the machine meets both
                     for choice in tuple(seconds):
@@ -43,6 +46,9 @@ def precision(store: Path, net: str, step: Callable[[], object], module: nn.Modu
                             step()
                         seconds[choice] = min(seconds[choice], time.perf_counter() - start)
             module.zero_grad(set_to_none=True)
+            with torch.no_grad():
+                for buffer, value in zip(module.buffers(), before, strict=True):
+                    buffer.copy_(value)
             choice = "bf16-mixed" if seconds["bf16-mixed"] < 0.9 * seconds["32-true"] else "32-true"
             known[key] = {"precision": choice, "ms": {k: round(1000 * v, 1) for k, v in seconds.items()}}
             partial = path.with_suffix(".tmp")
@@ -50,10 +56,3 @@ def precision(store: Path, net: str, step: Callable[[], object], module: nn.Modu
             partial.replace(path)
     return known[key]["precision"]
 
-
-def _processor() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-        return next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
-    except (OSError, StopIteration):
-        return platform.processor() or platform.machine()

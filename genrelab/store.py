@@ -104,6 +104,9 @@ class Shelf:
         self.data = folder / ("samples.i16" if dtype is np.int16 else "pictures.f16")
         self.db = sqlite3.connect(folder / "index.sqlite", timeout=60)
         self.db.execute("create table if not exists pictures (key text primary key, first integer, n_frames integer)")
+        if not self.db.execute("pragma user_version").fetchone()[0]:
+            self.db.execute(f"pragma user_version = {n_bins}")  # who looks after the store knows no front-end
+        os.utime(folder)  # last used: now
 
     def places(self) -> dict[str, tuple[int, int]]:
         """Key -> (first row, number of rows)."""

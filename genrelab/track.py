@@ -16,10 +16,12 @@ from urllib.parse import unquote, urlparse
 
 from filelock import FileLock
 
+from genrelab import process
 from genrelab.types import MEASURE, UserError
 
 MODELS = ("run", "fold")  # the kinds of run that hold one trained model
 WHOLE = ("run", "kfold")  # the kinds that are an experiment of their own
+PROCESS = "process"  # the tag that says which process writes a run
 PARAM_CHARS = 500  # longer values are cut in MLflow; config.yaml has them whole
 
 
@@ -138,12 +140,15 @@ class Mlflow:
         client, uri = connect(store, self.uri)
         if resume:
             client.update_run(resume, status="RUNNING")
+            client.set_tag(resume, PROCESS, process.here())
             entity = client.get_run(resume)
             steps = [m.step for m in client.get_metric_history(resume, "val/loss")]
             last = max(steps, default=-1)
             return Run(resume, name, _folder(entity), client, uri, experiment, last, dict(entity.data.tags))
         entity = client.create_run(
-            _experiment(client, store, experiment), run_name=name, tags={k: str(v) for k, v in tags.items()}
+            _experiment(client, store, experiment),
+            run_name=name,
+            tags={k: str(v) for k, v in tags.items()} | {PROCESS: process.here()},
         )
         run = Run(entity.info.run_id, name, _folder(entity), client, uri, experiment, tags=dict(entity.data.tags))
         run.folder.mkdir(parents=True, exist_ok=True)
@@ -296,3 +301,39 @@ def write_json(path: Path, value: object) -> None:
     partial = path.with_suffix(path.suffix + ".tmp")
     partial.write_text(json.dumps(value, indent=1, default=str))
     partial.replace(path)
+
+
+def running(store: Path) -> list[Record]:
+    """The runs that nobody has ended yet."""
+    return records(store, "attributes.status = 'RUNNING'")
+
+
+def end(store: Path, record: Record, status: str, reason: str, end_ms: int) -> None:
+    """Ends a run whose process cannot: its time is over at `end_ms`."""
+    client, _ = connect(store)
+    client.set_tag(record.id, "reason", reason[:500])
+    client.set_terminated(record.id, status, end_ms)
+
+
+def note(store: Path, record: Record, tags: Mapping[str, object]) -> None:
+    """Adds tags to a run that may have ended."""
+    client, _ = connect(store)
+    for key, value in tags.items():
+        client.set_tag(record.id, key, str(value))
+
+
+def ids(store: Path) -> set[str]:
+    """Every run that the database knows, those deleted in MLflow's pages too."""
+    from mlflow.entities import ViewType
+
+    client, _ = connect(store)
+    experiments = [e.experiment_id for e in client.search_experiments(ViewType.ALL)]
+    found: set[str] = set()
+    token = None
+    while experiments:
+        page = client.search_runs(experiments, "", ViewType.ALL, max_results=10000, page_token=token)
+        found |= {r.info.run_id for r in page}
+        token = page.token
+        if not token:
+            break
+    return found
