@@ -21,6 +21,7 @@ import shutil
 from pathlib import Path
 from statistics import median
 
+from genrelab.data.download import fetched
 from genrelab.data.sources.audio import audio_files
 from genrelab.data.sources.collection import Collection, first_folder, need_some, shown
 from genrelab.types import Track, UserError, digest
@@ -49,6 +50,7 @@ REPLICAS = {  # -> the excerpt that it is a copy of
     "Media-103415": "Media-103402",
     "Media-104705": "Albums-Secret_Garden-01",
 }
+MIRDATA, MIRDATA_BEATS = "B_1.0/audio", "B_1.0/annotations/beats"  # where it puts them
 Grid = list[tuple[float, int]]  # time in s, place in the bar
 
 
@@ -62,20 +64,28 @@ class Ballroom(Collection):
         path: str | None,
         annotations: str | None,
         replicas: bool,
+        download: bool,
         beats: str,
         unknown: str | None,
         tree: str | None,
     ) -> None:
         super().__init__(path, beats, unknown, tree)
-        self._annotations, self.replicas = annotations, replicas
+        self._annotations, self.replicas, self.download = annotations, replicas, download
 
-    def tracks(self, store: Path, progress: object) -> list[Track]:  # noqa: ARG002 - other sources need both
+    def tracks(self, store: Path, progress: object) -> list[Track]:  # noqa: ARG002 - other sources need it
         """The excerpts by dance and name; their beats are written into the store as genrelab reads them.
 
-        Raises UserError: no such folder, no dances in it, annotations that cannot be read.
+        Raises UserError: no such folder, no dances in it, annotations that cannot be read; or `download` could not be.
         """
         root = self.root()
-        home = first_folder((root, root / "BallroomData"), lambda p: any((p / f).is_dir() for f in FOLDERS)) or root
+        if self.download:
+            fetched("ballroom", ["audio", "beats"], root, Path(store))
+        home = (
+            first_folder(
+                (root, root / "BallroomData", root / MIRDATA), lambda p: any((p / f).is_dir() for f in FOLDERS)
+            )
+            or root
+        )
         songs = {song.stem: (song, dance) for f, dance in FOLDERS.items() for song in audio_files(home / f)}
         need_some(list(songs), root, self.holds, "folder like ChaChaCha with songs in it")
         copies = sorted(name for name, of in REPLICAS.items() if name in songs and of in songs)
@@ -114,7 +124,7 @@ class Ballroom(Collection):
         else:
             near = [root, home, root.parent, home.parent]
             kinds = ("BallroomAnnotations", "BallroomAnnotations-master")
-            places, told = [*(place / kind for place in near for kind in kinds), home], ""
+            places, told = [*(place / kind for place in near for kind in kinds), home, root / MIRDATA_BEATS], ""
         folder = first_folder(places, lambda place: any(place.glob("*.beats")))
         if folder is None and told:
             raise UserError(f"{told}: no .beats file there: give the folder BallroomAnnotations")

@@ -17,6 +17,7 @@ class Collection(Source):
     """Songs below `data.path`. `holds` says in an error what the folder must be."""
 
     holds = ""
+    download = False  # whether what lacks is fetched
 
     def __init__(self, path: str | None, beats: str, unknown: str | None, tree: str | None) -> None:
         super().__init__(beats, unknown, tree)
@@ -37,6 +38,8 @@ class Collection(Source):
     def root(self) -> Path:
         """`path`, which is a folder. Raises UserError where it is none."""
         path = self.path
+        if self.download:
+            path.mkdir(parents=True, exist_ok=True)
         if not path.exists():
             raise UserError(f"data.path={path} does not exist: give {self.holds}")
         if not path.is_dir():

@@ -17,13 +17,14 @@ import re
 from pathlib import Path
 
 from genrelab.audio import decode
+from genrelab.data.download import fetched
 from genrelab.data.sources.collection import Collection, first_folder, need_some, shown
 from genrelab.types import Track
 
 log = logging.getLogger(__name__)
 
 GENRES = ("blues", "classical", "country", "disco", "hiphop", "jazz", "metal", "pop", "reggae", "rock")
-PLACES = (".", "genres", "genres_original", "Data/genres_original")
+PLACES = (".", "genres", "genres_original", "Data/genres_original", "gtzan_genre/genres")  # the last is mirdata's
 BROKEN = "jazz.00054"  # damaged in the copies as WAV that go around; the first AU is whole
 FILE = re.compile(rf"(({'|'.join(GENRES)})\.\d{{5}})\.(wav|au|mp3|flac|ogg)", re.IGNORECASE)
 
@@ -33,16 +34,20 @@ class Gtzan(Collection):
 
     holds = "GTZAN's folder, with blues/blues.00000.wav in it"
 
-    def __init__(self, path: str | None, filtered: bool, beats: str, unknown: str | None, tree: str | None) -> None:
+    def __init__(
+        self, path: str | None, filtered: bool, download: bool, beats: str, unknown: str | None, tree: str | None
+    ) -> None:
         super().__init__(path, beats, unknown, tree)
-        self.filtered = filtered
+        self.filtered, self.download = filtered, download
 
-    def tracks(self, store: Path, progress: object) -> list[Track]:  # noqa: ARG002 - other sources need both
+    def tracks(self, store: Path, progress: object) -> list[Track]:  # noqa: ARG002 - other sources need it
         """The clips by genre and number. Clips beside the lists, where all are taken, are `unused` in split=official.
 
-        Raises UserError: no such folder, none of the files in it.
+        Raises UserError: no such folder, none of the files in it; or `download` could not be.
         """
         root = self.root()
+        if self.download:
+            fetched("gtzan_genre", ["all"], root, Path(store))
         home = first_folder((root / place for place in PLACES), lambda p: any((p / g).is_dir() for g in GENRES)) or root
         found: dict[str, Path] = {}
         for genre in GENRES:
