@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import json
 import logging
 import os
@@ -16,12 +17,14 @@ from urllib.parse import unquote, urlparse
 
 from filelock import FileLock
 
-from genrelab import process
-from genrelab.types import MEASURE, UserError
+from genrelab import process, views
+from genrelab.types import MEASURE, UserError, digest
 
 MODELS = ("run", "fold")  # the kinds of run that hold one trained model
 WHOLE = ("run", "kfold")  # the kinds that are an experiment of their own
 PROCESS = "process"  # the tag that says which process writes a run
+NOTE = "mlflow.note.content"  # the tag of a description, markdown
+NOTE_CHARS = 5000  # of an experiment's tag, in every store of MLflow's
 PARAM_CHARS = 500  # longer values are cut in MLflow; config.yaml has them whole
 
 
@@ -62,6 +65,7 @@ class Run:
     client: Any = None
     uri: str = ""
     experiment: str = ""
+    experiment_id: str = ""
     last_step: int = -1  # the last epoch whose figures are there already, where the run is resumed
     tags: dict[str, str] = field(default_factory=dict)
 
@@ -80,6 +84,25 @@ class Run:
             from mlflow.entities import RunTag
 
             self.client.log_batch(self.id, tags=[RunTag(k, str(v)) for k, v in tags.items()])
+
+    def describe(self, text: str) -> None:
+        """The run's description."""
+        self.note({NOTE: text[:NOTE_CHARS]})
+
+    def link(self, artifact: str) -> str:
+        """Where MLflow's pages show one of its artifacts; "" where it is not there."""
+        there = self.client and (self.folder / artifact).is_file()
+        return views.of_run(self.experiment_id, self.id, artifact) if there else ""
+
+    def describe_data(self, text: str) -> None:
+        """The description of its experiment, which is its data set's; one that a user wrote is kept."""
+        if self.client:
+            text, there = text[:NOTE_CHARS], self.client.get_experiment(self.experiment_id).tags
+            if there.get(NOTE) and there.get("note_digest") != digest(there[NOTE]):
+                return
+            if there.get(NOTE) != text:
+                self.client.set_experiment_tag(self.experiment_id, NOTE, text)
+                self.client.set_experiment_tag(self.experiment_id, "note_digest", digest(text))
 
     def metrics(self, values: Mapping[str, float], step: int = 0) -> None:
         if self.client:
@@ -144,13 +167,13 @@ class Mlflow:
             entity = client.get_run(resume)
             steps = [m.step for m in client.get_metric_history(resume, "val/loss")]
             last = max(steps, default=-1)
-            return Run(resume, name, _folder(entity), client, uri, experiment, last, dict(entity.data.tags))
-        entity = client.create_run(
-            _experiment(client, store, experiment),
-            run_name=name,
-            tags={k: str(v) for k, v in tags.items()} | {PROCESS: process.here()},
-        )
-        run = Run(entity.info.run_id, name, _folder(entity), client, uri, experiment, tags=dict(entity.data.tags))
+            at = entity.info.experiment_id
+            return Run(resume, name, _folder(entity), client, uri, experiment, at, last, dict(entity.data.tags))
+        marks = {k: str(v) for k, v in tags.items()}
+        at = _experiment(client, store, experiment, marks.get("measure", MEASURE))
+        marks = {"data": experiment} | _columns(marks) | marks | {PROCESS: process.here()}
+        entity = client.create_run(at, run_name=name, tags=marks)
+        run = Run(entity.info.run_id, name, _folder(entity), client, uri, experiment, at, tags=dict(entity.data.tags))
         run.folder.mkdir(parents=True, exist_ok=True)
         return run
 
@@ -183,15 +206,30 @@ def has_store(store: Path) -> bool:
     return (store / "mlflow.db").is_file()
 
 
-def _experiment(client: Any, store: Path, name: str) -> str:
+def _experiment(client: Any, store: Path, name: str, measure: str) -> str:
+    """The id of an experiment, made where there is none; the run list has our columns in its view of this measure."""
+    key, view = views.tag(measure)
     with FileLock(store / "mlflow.lock"):
         found = client.get_experiment_by_name(name)
         if found is None:
             folder = re.sub(r"[^\w.-]+", "-", name).strip("-.") or "data"
-            return client.create_experiment(name, (store / "artifacts" / folder).as_uri())
+            return client.create_experiment(name, (store / "artifacts" / folder).as_uri(), {key: view})
         if found.lifecycle_stage == "deleted":
             client.restore_experiment(found.experiment_id)
+        if key not in found.tags:  # it may be the user's by now
+            client.set_experiment_tag(found.experiment_id, key, view)
         return found.experiment_id
+
+
+def _columns(tags: Mapping[str, str]) -> dict[str, str]:
+    """What MLflow's own columns Source, Version and User show."""
+    marks = {"mlflow.source.name": "genrelab", "mlflow.source.type": "LOCAL"}
+    if commit := tags.get("git_commit", "").rstrip("+"):
+        marks["mlflow.source.git.commit"] = commit
+    try:
+        return marks | {"mlflow.user": getpass.getuser()}
+    except (OSError, KeyError):  # a container's user without a name
+        return marks
 
 
 def _folder(entity: Any) -> Path:
@@ -337,3 +375,12 @@ def ids(store: Path) -> set[str]:
         if not token:
             break
     return found
+
+
+def idle(record: Record) -> None:
+    """Raises UserError for a run that another process of this machine is writing now."""
+    tag = record.tags.get(PROCESS, "")
+    if record.status == "RUNNING" and tag != process.here() and process.state(tag) == "alive":
+        raise UserError(
+            f"{record.name} ({record.id[:8]}) goes on in process {process.pid(tag)}: wait for its end, or end that one"
+        )

@@ -18,12 +18,12 @@ class Step:
 
     def __init__(self, half_ms: float, full_ms: float) -> None:
         self.half_s, self.full_s = half_ms / 1000, full_ms / 1000
-        self.times = 0
+        self.times, self.batch = 0, torch.ones(1, 4)
         self.net = nn.Sequential(nn.Linear(4, 2), nn.Dropout())
 
     def __call__(self) -> None:
         self.times += 1
-        self.net(torch.ones(1, 4)).float().sum().backward()
+        self.net(self.batch).float().sum().backward()
         time.sleep(self.half_s if torch.is_autocast_enabled("cpu") else self.full_s)
 
 
@@ -59,6 +59,17 @@ def test_measuring_leaves_no_trace(tmp_path: Path) -> None:
     speed.precision(tmp_path, "net", step, step.net)
     assert torch.equal(torch.get_rng_state(), before)
     assert all(p.grad is None for p in step.net.parameters())
+
+
+def test_measuring_leaves_what_a_net_counts_as_it_was(tmp_path: Path) -> None:
+    """Batch normalisation keeps statistics of what it was timed with; a repeated run is not timed."""
+    step = Step(0, 0)
+    step.net = nn.Sequential(nn.Linear(4, 2), nn.BatchNorm1d(2))
+    step.batch = torch.randn(8, 4)
+    before = [b.clone() for b in step.net.buffers()]
+    speed.precision(tmp_path, "net", step, step.net)
+    assert step.times >= 2
+    assert all(torch.equal(a, b) for a, b in zip(step.net.buffers(), before, strict=True))
 
 
 def test_keeping_memory_is_harmless() -> None:
