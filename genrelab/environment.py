@@ -81,8 +81,10 @@ def processor() -> str:
 
 
 def threads_of(options: Mapping[str, Any], tags: Mapping[str, str]) -> int:
-    """How many threads train: as the trainer's options say, else as the run had, else as many as there are cores."""
-    return int(options["threads"] or tags.get("threads") or os.cpu_count() or 1)
+    """How many threads train: as the trainer's options say, else as the run had, else as OMP_NUM_THREADS says, else
+    as many as there are cores."""
+    asked = os.environ.get("OMP_NUM_THREADS", "")
+    return int(options["threads"] or tags.get("threads") or (asked if asked.isdigit() else 0) or os.cpu_count() or 1)
 
 
 def save(folder: Path, now: Environment) -> None:
