@@ -103,6 +103,7 @@ def one(
         style.save(drawing, folder / "filters.png")
 
     row = sweep.row(name, run.id, run.folder, figures | fitted.cost, config["overrides"], measure)
+    describe(run, figures | said, config)
     run.finish()
     OPEN.remove(run)
     if os.environ.get(sweep.FOLDER) and not quiet:
@@ -176,6 +177,8 @@ def begin(
     config: compose.Config, prepared: Any, tracker: Any, name: str, marks: dict[str, object], resumed: Any
 ) -> Any:
     """A run with its tags, config, parameters and data set; or the resumed one."""
+    from genrelab.report import notes
+
     marks |= {"data": prepared.name, "data_digest": prepared.digest}
     run = tracker.begin(Path(config["store"]), prepared.name, name, marks, resume=resumed.id if resumed else None)
     OPEN.append(run)
@@ -183,10 +186,20 @@ def begin(
     run.note({"threads": threads, "genrelab": __version__})
     environment.save(run.folder, environment.current(threads))
     save_config(run, config)
+    about = (prepared.name, prepared.tracks, prepared.genres, prepared.digest, run.tags["measure"])
+    run.describe_data(notes.of_data(*about))
     if not resumed:
         run.params(flat(compose.identity(config)))
         run.dataset(manifest_rows(prepared.tracks), prepared.name, prepared.digest)
     return run
+
+
+def describe(run: Any, figures: dict[str, float], config: compose.Config) -> None:
+    """Its description, when all else of it is there."""
+    from genrelab.baselines import WORDS
+    from genrelab.report import notes
+
+    run.describe(notes.of_run(run.tags, figures, config["overrides"], WORDS, run.link("card.html")))
 
 
 def folds(config: compose.Config, prepared: Any, splits: Sequence[Any], tracker: Any, resumed: Any) -> dict[str, Any]:
@@ -247,6 +260,7 @@ def folds(config: compose.Config, prepared: Any, splits: Sequence[Any], tracker:
     drawing = by_fold.folds_picture(rows, figures | bounds, measure, f"{name}: {n_songs} songs")
     style.save(drawing, folder / "folds.png")
     tables = [by_fold.folds_table(rows, songs, figures | bounds, measure), *tables]
+    describe(parent, figures | bounds | said | {"folds": len(rows)}, config)
     parent.finish()
     OPEN.remove(parent)
     notes = [*described(config, prepared), f"pooled out of fold: {n_songs} songs, {len(rows)} folds"]
@@ -269,9 +283,8 @@ def audit(prepared: Any, *splits: Any) -> str:
 
 def tags(config: compose.Config, *, kind: str, parent: str = "") -> dict[str, object]:
     choices = config["choices"]
-    marks: dict[str, object] = {
-        k: choices[k] for k in ("front", "slice", "norm", "net", "agg", "task", "augment", "optim") if k in choices
-    }
+    parts = ("front", "slice", "norm", "net", "agg", "task", "augment", "optim", "split")
+    marks: dict[str, object] = {k: choices[k] for k in parts if k in choices}
     marks |= {
         "kind": kind,
         "seed": config["seed"],

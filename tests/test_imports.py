@@ -34,7 +34,8 @@ KNOWS = {  # a room of genrelab -> the rooms that it may import
     "process": set(),
     "environment": {"", "types", "paths"},
     "speed": {"types", "environment"},
-    "track": {"types", "paths", "process"},
+    "views": {"types"},
+    "track": {"types", "paths", "process", "views"},
     "health": {"types", "process", "track"},
     "words": {"types", "paths"},
     "report": {"types", "evaluate"},
@@ -45,6 +46,7 @@ KNOWS = {  # a room of genrelab -> the rooms that it may import
     "augment": {"types", "audio", "front", "slice", "store", "data"},
     "texture": set(),
     "model": {"types", "evaluate", *FEATURES, "norm", "texture"},
+    "evidence": {"types", "audio", "front", "model"},
     "learner": {"types", "data", "evaluate", "model"},
 }
 
