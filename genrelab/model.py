@@ -113,16 +113,18 @@ class SongClassifier(nn.Module):
 
     @torch.no_grad()
     def slices(
-        self, wave: Tensor, sample_rate: int, beats: Beats | None = None
+        self, wave: Tensor, sample_rate: int, beats: Beats | None = None, picture: Tensor | None = None
     ) -> tuple[Tensor, Tensor | None, Tensor]:
         """A wave (samples,) -> its slices, rounded as the store's are, and their spans (S, 2) in seconds.
 
-        Slices are (S, F, T) and None; of a learned front-end waves and places, as cut_waves gives them.
+        Slices are (S, F, T) and None; of a learned front-end waves and places, as cut_waves gives them. picture: what
+        the front-end makes of the wave, (F, frames), where it is at hand.
         """
         spans = self.slicer.spans(len(wave) / sample_rate, beats)
         front, n_frames = self.front, self.slicer.n_frames
         if not isinstance(front, Learned):
-            return cut(front(wave[None])[0].half().float(), spans, front.hop_s, n_frames), None, spans
+            drawn = front(wave[None])[0] if picture is None else picture
+            return cut(drawn.half().float(), spans, front.hop_s, n_frames), None, spans
         sizes = {"hop": front.hop, "left": front.left, "right": front.right, "n_frames": n_frames}
         x, places = cut_waves([samples(wave.numpy())], [spans], front.hop_s, **sizes)
         return x / FULL_SCALE, places, spans

@@ -27,6 +27,8 @@ class Chroma(Cqt):
         if n_bins not in (12, 24):
             raise ValueError(f"front.n_bins={n_bins}: front=chroma has 12 or 24 classes")
         super().__init__(sample_rate, hop_s, n_octaves * n_bins, n_bins, f_min, amplitude, floor_db)
+        # what the classes are summed from, octave after octave
+        self.pitch_hz = [f_min * 2 ** (k / n_bins) for k in range(n_octaves * n_bins)]
         self.n_bins, self.bin_hz = n_bins, None
 
     def power(self, wave: Tensor) -> Tensor:
