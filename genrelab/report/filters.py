@@ -7,10 +7,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from genrelab.report import style
+from genrelab.report.charts import Chart, hertz
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from numpy.typing import ArrayLike
+
+    from genrelab.report.html import Html
 
 LOWEST_HZ = 20.0  # what lies lower is drawn here: a logarithmic axis has no zero
 
@@ -53,6 +56,24 @@ def filters_picture(
         axes.legend(loc="upper left")
         style.bare(axes)
     return figure
+
+
+def filters_chart(
+    centre_hz: ArrayLike, bandwidth_hz: ArrayLike, initial_centre_hz: ArrayLike, initial_bandwidth_hz: ArrayLike
+) -> Html:
+    """`filters_picture` for a page."""
+    now, before = _points(centre_hz, bandwidth_hz), _points(initial_centre_hz, initial_bandwidth_hz)
+    top = max(now[0].max(), before[0].max(), 1000.0)
+    hz = np.geomspace(LOWEST_HZ, top, 80)
+    ear = 24.7 * (4.37 * hz / 1000 + 1)
+    widths = np.concatenate([now[1], before[1], ear])
+    x, y = hertz("centre frequency, Hz", LOWEST_HZ, 1.1 * top), hertz("", 0.8 * widths.min(), 1.25 * widths.max())
+    drawn = Chart(x, y, height=300).rule(hz, ear)
+    for way in np.stack([np.stack(before, 1), np.stack(now, 1)], 1):
+        drawn.line(way[:, 0], way[:, 1], "q thin")
+    drawn.dots(*before, "q", 2.5, ring=True).dots(*now, "a", 3.5)
+    drawn.key("learned", "a").key("before training", "q").key("dashed: the ear (ERB)", "q dashed")
+    return drawn.html("bandwidth against centre frequency of the learned filters, Hz")
 
 
 def _points(centre_hz: ArrayLike, bandwidth_hz: ArrayLike) -> tuple[np.ndarray, np.ndarray]:

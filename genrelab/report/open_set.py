@@ -7,10 +7,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from genrelab.report import html as frame
 from genrelab.report import style
-from genrelab.report.table import NONE, numbers_table, percent
+from genrelab.report.charts import Axis, Chart, Reached, numbers, percents, tracks
+from genrelab.report.table import NONE, interval, numbers_table, percent
+from genrelab.types import NO_TAG
 
 if TYPE_CHECKING:
+    import pandas as pd
     from matplotlib.figure import Figure
     from numpy.typing import NDArray
     from rich.console import RenderableType
@@ -101,3 +105,64 @@ def open_set_picture(
             axes.set_axisbelow(True)
             style.bare(axes)
     return figure
+
+
+def open_set_section(songs: pd.DataFrame, figures: Mapping[str, float], chosen: str, threshold: float) -> str:
+    """What a page says of the test songs that are of none of the genres; nothing where there are none.
+
+    songs: as predictions.parquet; figures: as MLflow has them; chosen: the score that decides, "" where several models
+    have thresholds of their own.
+    """
+    test = songs[songs["split"] == "test"]
+    known = (test["truth"] != NO_TAG).to_numpy(bool)
+    if known.all():
+        return ""
+    scores = [c.removeprefix("known/") for c in songs.columns if c.startswith("known/")]
+    rows, reached = [], []
+    for score in scores:
+        own = f"test/open_set/{score}/"
+        cells = [f"{percent(figures.get(own + m))} {interval(figures, own + m)}" for m in COLUMNS]
+        if own + "auroc" not in figures:
+            continue
+        rows.append([_name(score), *cells])
+        at, lo, hi = (figures.get(f"{own}auroc{end}", np.nan) for end in ("", "_lo", "_hi"))
+        reached.append(Reached(_name(score), at, lo, hi, ours=score == chosen))
+    reached.sort(key=lambda r: -r.value)
+    counts = f"{int(known.sum())} songs of known genres, {int((~known).sum())} of none of them"
+    tagged = float((test["answer"][~known] != NO_TAG).mean())
+    about = f"{counts}; of these {100 * tagged:.0f} % got a tag all the same."
+    made = []
+    if chosen and f"known/{chosen}" in test.columns:
+        values = test[f"known/{chosen}"].to_numpy(float)
+        made.append(
+            frame.figure(_histogram(values, known, threshold, chosen), "Known or not", f"score {_name(chosen)}")
+        )
+    if reached:
+        low = min(0.45, *(r.lo for r in reached if np.isfinite(r.lo))) if reached else 0.45
+        drawn = tracks(reached, low, 1.0, ("chance", 0.5))
+        made.append(frame.figure(drawn, "How well each score tells them apart", "AUROC, %, 95 % intervals"))
+    table = frame.table(["score, %", *COLUMNS.values()], rows, ours=[i for i, s in enumerate(scores) if s == chosen])
+    made_of = [
+        (kind.removeprefix("test/foreign/"), v) for kind, v in figures.items() if kind.startswith("test/foreign/")
+    ]
+    told = ", ".join(f"{kind} {100 * v:.0f} %" for kind, v in made_of)
+    foreign = f'<p class="about">Made sounds that are no songs and get no tag: {frame.text(told)}.</p>' if told else ""
+    return frame.section("None of these", frame.columns(*made) + table + foreign, about=about, name="open")
+
+
+def _histogram(score: NDArray, known: NDArray, threshold: float, chosen: str) -> frame.Html:
+    """The run's score of known songs and of others, and its threshold."""
+    high = max(float(np.max(score)), threshold)
+    low = min(float(np.quantile(score, 0.01)), threshold - 0.22 * (high - threshold))
+    edges = np.linspace(low, high if high > low else low + 1, 28)
+    shares = []
+    for own in (known, ~known):
+        counts = np.histogram(np.clip(score[own], edges[0], edges[-1]), edges)[0]
+        shares.append(counts / max(1, int(own.sum())))
+    top = 1.15 * max(float(s.max()) for s in shares)
+    x = numbers(f"{_name(chosen)}, the higher the surer to be known", edges)
+    drawn = Chart(Axis(x.name, float(edges[0]), float(edges[-1]), x.ticks), percents("", 0.0, top))
+    drawn.bars(edges, shares[0], "a").bars(edges, shares[1], "x").rule([threshold, threshold], [0, top])
+    drawn.say(threshold, 0.93 * top, "no tag \N{LEFTWARDS ARROW} ", end=True)
+    drawn.key(f"known genres ({int(known.sum())})", "a").key(f"none of them ({int((~known).sum())})", "x")
+    return drawn.html(f"{_name(chosen)} of songs of known genres and of others, and the threshold")

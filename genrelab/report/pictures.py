@@ -3,18 +3,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from genrelab.report import style
+from genrelab.report.charts import Chart, numbers, percents
 from genrelab.report.table import NAMES
 from genrelab.types import MEASURE, NO_TAG
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from numpy.typing import ArrayLike, NDArray
+
+    from genrelab.report.html import Html
 
 TICKS_HZ = (20, 50, 100, 200, 500, 1000, 2000, 5000, 10000, 20000)
 MAX_SLICES = 12
@@ -156,6 +159,37 @@ def frequency_ticks(bin_hz: ArrayLike | None, n_bins: int) -> tuple[NDArray | No
     return np.asarray([at for at, _ in kept]), [_hz_label(tick) for _, tick in kept], falling
 
 
+_LOSS = (
+    ("train/loss", "training", style.SIDE_COLOURS["train"], "q"),
+    ("val/loss", "validation", style.SIDE_COLOURS["val"], "a"),
+)
+
+
+def _reached(measure: str) -> tuple[tuple[str, str, str, str], ...]:
+    return (
+        (f"val/song/{measure}", "per song", style.SIDE_COLOURS["val"], "a"),
+        (f"val/slice/{measure}", "per slice", style.SLICE_COLOUR, "b"),
+    )
+
+
+def curves_charts(history: Sequence[Mapping[str, float]], best: float | None, measure: str) -> tuple[Html, Html]:
+    """`curves_picture` for a page: the loss, and the measure. Epochs count from 1 there, as in what training says."""
+    epochs = 1 + np.asarray([row.get("epoch", i) for i, row in enumerate(history)], dtype=float)
+    ends = epochs if len(epochs) > 1 else np.array([epochs[0] - 1, epochs[0] + 1])
+    made = []
+    for lines in (_LOSS, _reached(measure)):
+        rows = [np.asarray([row.get(key, np.nan) for row in history], dtype=float) for key, *_ in lines]
+        y = numbers("", np.concatenate(rows)) if lines is _LOSS else percents("")
+        drawn = Chart(numbers("epoch", ends, whole=True), y)
+        if best is not None:
+            drawn.rule([best + 1, best + 1], [y.low, y.high])
+        for (_, name, _, colour), own in zip(lines, rows, strict=True):
+            if np.isfinite(own).any():
+                drawn.line(epochs, own, colour).dots(epochs, own, colour, 2.6).key(name, colour)
+        made.append(drawn.html(f"{', '.join(n for _, n, _, _ in lines)} against the epoch"))
+    return made[0], made[1]
+
+
 def curves_picture(history: Sequence[dict[str, float]], best: float | None = None, measure: str = MEASURE) -> Figure:
     """Loss and the measure against the epoch; the epoch whose weights were kept is marked.
 
@@ -169,26 +203,11 @@ def curves_picture(history: Sequence[dict[str, float]], best: float | None = Non
         raise ValueError("no epoch to draw")
     epochs = np.asarray([row.get("epoch", i) for i, row in enumerate(history)], dtype=float)
     marker = "o" if len(epochs) <= 20 else ""
-    curves = (
-        (
-            "loss",
-            (
-                ("train/loss", "training", style.SIDE_COLOURS["train"]),
-                ("val/loss", "validation", style.SIDE_COLOURS["val"]),
-            ),
-        ),
-        (
-            f"validation {NAMES[measure]}",
-            (
-                (f"val/song/{measure}", "per song", style.SIDE_COLOURS["val"]),
-                (f"val/slice/{measure}", "per slice", style.SLICE_COLOUR),
-            ),
-        ),
-    )
+    curves = (("loss", _LOSS), (f"validation {NAMES[measure]}", _reached(measure)))
     with mpl.rc_context(style.RC):
         figure = style.blank(7.2, 2.9)
         for axes, (label, lines) in zip(figure.subplots(1, 2), curves, strict=True):
-            for key, name, colour in lines:
+            for key, name, colour, _ in lines:
                 y = np.asarray([row.get(key, np.nan) for row in history], dtype=float)
                 if np.isfinite(y).any():
                     axes.plot(epochs, y, color=colour, label=name, marker=marker, markersize=3)

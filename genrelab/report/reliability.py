@@ -8,11 +8,14 @@ import numpy as np
 
 from genrelab.evaluate.calibration import aurc, ece, reliability, risk_coverage
 from genrelab.report import style
+from genrelab.report.charts import Chart, percents
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
     from numpy.typing import NDArray
+
+    from genrelab.report.html import Html
 
 N_BINS = 10
 Believed = tuple["NDArray", "NDArray"]  # confidence (n,) and whether it was right (n,)
@@ -70,3 +73,32 @@ def _reliable(axes: Axes, said: Believed, name: str, colour: str) -> None:
     axes.plot(confidence[there], accuracy[there], color=colour, linewidth=1, zorder=1)
     label = f"{name}, ECE {100 * ece(*said):.1f} %"
     axes.scatter(confidence[there], accuracy[there], s=size, color=colour, label=label, zorder=2)
+
+
+def reliability_chart(before: Believed, after: Believed | None) -> Html:
+    """The left half of `reliability_picture`, for a page."""
+    drawn = Chart(percents("confidence"), percents("")).rule([0, 1], [0, 1])
+    for said, name, colour in ((before, "uncalibrated", "q" if after is not None else "a"), (after, "calibrated", "a")):
+        if said is None:
+            continue
+        confidence, accuracy, count = reliability(*said, N_BINS)
+        there = np.asarray(count) > 0
+        radius = 2.5 + 6 * np.sqrt(np.asarray(count)[there] / max(1, int(np.max(count))))
+        drawn.line(confidence[there], accuracy[there], f"{colour} thin").dots(
+            confidence[there], accuracy[there], colour, radius
+        )
+        drawn.key(f"{name}, ECE {100 * ece(*said):.1f} %", colour)
+    return drawn.html("share of right answers against confidence")
+
+
+def risk_chart(songs: Believed) -> Html:
+    """The right half of `reliability_picture`, for a page."""
+    coverage, risk = risk_coverage(*songs)
+    wrong = 1 - float(np.mean(songs[1]))
+    top = min(1.0, max(0.05, 1.25 * max(wrong, float(np.nanmax(risk[coverage > 0.1], initial=0)))))
+    drawn = Chart(percents("share of the songs that is answered, the surest first"), percents("", 0.0, top))
+    risk = np.minimum(risk, top)  # the first few answers leave the chart
+    drawn.area(coverage, risk, "a").rule([0, 1], [wrong, wrong]).line(coverage, risk, "a")
+    drawn.say(0.99, wrong, f"all answered: {100 * wrong:.1f} % wrong", end=True)
+    drawn.key(f"share of wrong answers, AURC {aurc(*songs):.3f}", "a")
+    return drawn.html("share of wrong answers against the share of songs that is answered")
