@@ -32,17 +32,20 @@ def chosen_run(store: Path, word: str | None) -> Record:
     return max(track.models(store, track.find(store, word or "last")), key=lambda r: r.chosen_by or 0.0)
 
 
-def ask(path: Path, asked: Restored) -> dict[str, Any]:
-    """What the run says of one file, or why it cannot be asked.
+def ask(path: Path, asked: Restored, longest_s: float | None = None) -> dict[str, Any]:
+    """What the run says of one file, or why it cannot be asked; no more than `longest_s` of it is decoded.
 
     path, label, no_tag (why there is none, or None), genres (ranked: genre, probability), n_slices, error (or None).
     """
     from genrelab.audio import decode
 
+    sample_rate = asked.config["sample_rate"]
     try:
-        wave = decode.load(path, asked.config["sample_rate"])
+        wave = decode.load(path, sample_rate, duration_s=longest_s)
     except decode.AudioError as error:
         return answer(str(path), error=": ".join(filter(None, (error.reason, error.detail))))
+    if longest_s is not None and len(wave) >= round(longest_s * sample_rate):
+        return answer(str(path), error=f"too long: {longest_s / 60:g} minutes or more")
     return heard(wave, asked, str(path))
 
 

@@ -28,6 +28,7 @@ def verbs() -> dict[str, str]:
         "eval": "test a finished run on another collection",
         "look": "draw a song as every front-end sees it: a page and pictures",
         "probe": "take cues away from a run's test songs, one by one, and say what each costs",
+        "promote": "register a run's model in MLflow as the champion, to be served",
         "rerun": "train a run once more and say whether its answers are the same to the bit",
         "tag": "rank the genres of your own songs by a finished run",
         "ui": "open MLflow's pages on the store",
