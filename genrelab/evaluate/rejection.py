@@ -80,6 +80,16 @@ class Known:
         """(n,) minus the distance to the k-th nearest training song on the unit sphere (Sun, Ming, Zhu & Li 2022)."""
         return -_to_nearest(_directions(embedding), self.directions, self.neighbours)
 
+    def nearest(self, embedding: ArrayLike) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+        """The training songs from the nearest to the farthest of a song (D,), and their distances: 1 is what lies
+        between two training songs as a rule (the median of all pairs)."""
+        some = self.directions[:: -(-len(self.directions) // CHUNK)]
+        apart = np.sqrt(np.maximum(2 - 2 * some @ some.T, 0))[np.triu_indices(len(some), 1)]
+        usual = float(np.median(apart)) if len(apart) else 0.0
+        away = np.linalg.norm(self.directions - _directions(np.asarray(embedding)[None]), axis=1) / max(usual, 1e-9)
+        order = np.argsort(away, kind="stable")
+        return order, away[order]
+
     def texture(self, texture: ArrayLike) -> NDArray[np.float64]:
         """(n,) minus the Mahalanobis distance to the k-th nearest training song."""
         return -_to_nearest(np.asarray(texture, dtype=float) @ self.whiten, self.textures, self.neighbours)

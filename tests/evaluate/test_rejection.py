@@ -182,3 +182,19 @@ def test_ninety_five_of_a_hundred_are_kept():
     assert threshold(values, 1.0) == 0
     assert 0.07 * 100 > 7  # as floats have it, and yet seven of a hundred are enough
     assert (values >= threshold(values, 0.07)).sum() == 7
+
+
+def test_the_nearest_songs_are_those_of_scikit_learn_and_1_is_the_usual_distance():
+    z, truth = training(60)
+    known, (asked, _) = fit(z, truth, 1), training(1, seed=4)
+    order, away = known.nearest(asked[0])
+    meant, index = NearestNeighbors(n_neighbors=60).fit(normed(z)).kneighbors(normed(asked))
+    np.testing.assert_array_equal(order, index[0])
+    apart = cdist(normed(z), normed(z))
+    np.testing.assert_allclose(away, meant[0] / np.median(apart[np.triu_indices(60, 1)]))
+
+
+def test_of_one_known_song_the_nearest_is_that_one():
+    order, away = fit(*training(1, k=1), 1).nearest(np.ones(5))
+    assert order.tolist() == [0]
+    assert np.isfinite(away).all()
