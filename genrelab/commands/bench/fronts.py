@@ -84,7 +84,7 @@ def run(
             BAR.clear()
             say("interrupted: this is what was measured")
             code = 130
-    show(table(rows, numbers, f"{what}, {repeats} round{'s' if repeats > 1 else ''}, {_machine()}"))
+    show(table(rows, numbers, f"{what}, {repeats} round{'s' if repeats > 1 else ''}, {machine()}"))
     if to_json:
         to_json.write_text(json.dumps(figures(rows, what, repeats), indent=1, ensure_ascii=False) + "\n")
     return code or int(any(r.name == OURS and not r.taken_s for r in rows))
@@ -251,7 +251,7 @@ def candidate(config: dict[str, Any], front: str, which: int | None, clips: str,
     return lambda: hear(waves[0][: round(REHEARSAL_S * rate)]), work, tell
 
 
-def _machine() -> str:
+def machine() -> str:
     """The processor's name."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
@@ -340,4 +340,4 @@ def figures(rows: Sequence[Row], what: str, repeats: int) -> dict[str, Any]:
             }
         )
     versions = {p: version(names[p][0]) for p in packages if p in names}
-    return {"machine": _machine(), "clips": what, "rounds": repeats, "versions": versions, "rows": said}
+    return {"machine": machine(), "clips": what, "rounds": repeats, "versions": versions, "rows": said}

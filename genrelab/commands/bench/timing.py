@@ -145,6 +145,40 @@ def ratio(longer_s: Sequence[float], shorter_s: Sequence[float]) -> Ratio | None
     return Ratio(median(pairs), min(pairs), max(pairs)) if pairs else None
 
 
+@dataclass
+class Candidate:
+    """What is timed in a process of its own, and what came out of it."""
+
+    name: str
+    target: str  # see Worker
+    args: dict[str, Any]
+    threads: int = 1
+    ready: Ready | None = None
+    taken_s: list[float] = field(default_factory=list)
+    missing: str = ""  # why there is nothing
+
+
+def compete(candidates: Sequence[Candidate], repeats: int, progress: Callable[[int, int], None]) -> None:
+    """Times the candidates beside each other, in rounds; one that falls before the rounds says why and is left out."""
+    workers: list[tuple[Worker, Candidate]] = []
+    try:
+        for c in candidates:
+            if not c.missing:
+                workers.append((Worker(c.target, c.args, c.threads), c))
+        standing = []
+        for worker, c in workers:
+            try:
+                worker.ready()
+                c.ready = worker.prepared()
+                standing.append((worker, c))
+            except Fallen as error:
+                c.missing = f"failed: {error}"
+        rounds([w for w, _ in standing], repeats, 0, progress, [c.taken_s for _, c in standing])
+    finally:
+        for worker, _ in workers:
+            worker.close()
+
+
 def resident_mb(key: str) -> float:
     """This process's memory by the kernel: VmRSS now, VmHWM its peak since it began or was reset.
 
