@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from genrelab import environment
-from genrelab.types import UserError
+from genrelab.types import NO_TAG, UserError
+from genrelab.words import PATH_KEYS
 
 if TYPE_CHECKING:
     import numpy as np
@@ -26,6 +29,7 @@ if TYPE_CHECKING:
 CHOICES = ("full", "silent", None)
 N_WORST = 6
 LEVEL = 0.8  # of the MP3s: 0 the best, 1 the smallest
+PATHS = tuple(f"{key}=" for key in PATH_KEYS)
 SHOWN = ("python", "genrelab", "torch", "pytorch-lightning", "mlflow", "numpy", "librosa")  # versions
 
 
@@ -69,12 +73,13 @@ def of_run(told: Told, fitted: Fitted, examples: tuple[np.ndarray, Sequence[str]
         filters = (*front.filters(), *fresh.filters())  # type: ignore[operator]
     found, n_wrong = worst(told.songs, told.cuts, fitted.rule.temperature, N_WORST)
     if told.config["card"] == "full" and told.splits[0].fold is None:
-        found = [heard(m, told, fitted.model) for m in found]
+        found = excerpts(found, told, lambda _: fitted.model)
     bins = range(len(examples[0][0]))
     if front.bin_hz is not None and len(bins) > 1 and front.bin_hz[0] > front.bin_hz[-1]:
         bins = bins[::-1]
     seen = [Seen(title, picture[bins], front.unit) for picture, title in zip(*examples, strict=True)]
-    parts = {"seen": tuple(seen), "filters": filters, "history": fitted.history, "kept": fitted.kept}
+    below = "the first bin" if front.bin_hz is None else "low frequencies"
+    parts = {"seen": tuple(seen), "below": below, "filters": filters, "history": fitted.history, "kept": fitted.kept}
     rule = {"temperature": fitted.rule.temperature, "score": fitted.rule.score, "threshold": fitted.rule.threshold}
     _write(told, found, n_wrong, parts | rule)
 
@@ -86,43 +91,55 @@ def of_folds(told: Told, rows: Sequence[Mapping[str, Any]]) -> None:
     from genrelab import compose
     from genrelab.report import artifacts
     from genrelab.report.mistakes import worst
-    from genrelab.report.table import interval, percent
+    from genrelab.report.table import NONE, interval, percent
 
     found, n_wrong = worst(told.songs, told.cuts, None, N_WORST)
     if told.config["card"] == "full":
         models = {k: compose.restore(Path(rows[k]["folder"])).model for k in {m.fold or 0 for m in found}}
-        found = [heard(m, told, models[m.fold or 0]) for m in found]
+        found = excerpts(found, told, lambda m: models[m.fold or 0])
     measure, table = told.run.tags["measure"], []
     for k, row in enumerate(rows):
         own = artifacts.side_of(told.songs[told.songs["fold"] == k], "test")
         f, key = row["figures"], f"test/song/{measure}"
-        figures = [percent(f.get(f"val/song/{measure}")), f"{percent(f[key])} {interval(f, key)}"]
+        figures = [percent(f.get(f"val/song/{measure}")), f"{percent(f[key])} {interval(f, key).strip(NONE)}".strip()]
         figures.append(percent(f.get(f"test/slice/{measure}")))
         table.append((k + 1, row["run_id"][:8] or row["name"], *figures, len(own), own["split_group"].nunique()))
     none = {"temperature": None, "score": "", "threshold": 0.0, "seen": (), "filters": (), "history": (), "kept": None}
-    _write(told, found, n_wrong, none | {"folds": tuple(table)})
+    _write(told, found, n_wrong, none | {"below": "", "folds": tuple(table)})
 
 
-def heard(m: Mistake, told: Told, model: SongClassifier) -> Mistake:
-    """A mistake with its excerpt and where in it the evidence lay, or why these cannot be had."""
+def excerpts(found: Sequence[Mistake], told: Told, model_of: Callable[[Mistake], SongClassifier]) -> list[Mistake]:
+    """Mistakes with what was heard of them and where in it the evidence lay, or why these cannot be had."""
     from genrelab.audio import decode
     from genrelab.audio.encode import encoded
     from genrelab.evidence import evidence
+    from genrelab.front.chroma import Chroma
+    from genrelab.report.look import PITCHES
     from genrelab.report.mistakes import Clip
 
-    rate = told.config["sample_rate"]
-    track = next(t for t in told.prepared.tracks if t.id == m.id)
-    begin, end = m.window_s
-    try:
-        wave = decode.load(track.path, rate, track.start_s + begin, end - begin)
-        found = evidence(model, wave, rate, m.said)
-    except decode.AudioError as error:
-        return replace(m, why_silent=f"Its file cannot be heard now: {error.reason}.")
-    except ValueError as error:  # beats that are estimated anew may leave no whole slice
-        return replace(m, why_silent=f"No excerpt: {error}.")
-    hz = None if model.front.bin_hz is None else model.front.bin_hz.detach().cpu().numpy()
-    sounds = encoded(wave, rate, LEVEL), encoded(found.heard, rate, LEVEL)
-    return replace(m, clip=Clip(*sounds, found.picture, found.weight, hz, model.front.unit, found.against))
+    rate, tracks = told.config["sample_rate"], {t.id: t for t in told.prepared.tracks}
+    made: list[tuple[Mistake, Any]] = []
+    with ThreadPoolExecutor(2) as pool:  # encoding lets go of the interpreter, and takes as long as what is encoded
+        for m in found:
+            track, front, (begin, end) = tracks[m.id], model_of(m).front, m.window_s
+            try:
+                wave = decode.load(track.path, rate, track.start_s + begin, end - begin)
+                sound = pool.submit(encoded, wave, rate, LEVEL)
+                why = evidence(model_of(m), wave, rate, m.said)
+            except decode.AudioError as error:
+                made.append((replace(m, why_silent=f"Its file cannot be heard now: {error.reason}."), None))
+                continue
+            except ValueError as error:  # beats that are estimated anew may leave no whole slice
+                made.append((replace(m, why_silent=f"No excerpt: {error}."), None))
+                continue
+            hz = None if front.bin_hz is None else front.bin_hz.detach().cpu().numpy()
+            names = PITCHES if isinstance(front, Chroma) else ()
+            drawn = why.picture, why.weight, hz, names, front.unit, why.against
+            made.append((m, (sound, pool.submit(encoded, why.heard, rate, LEVEL), drawn)))
+        return [
+            m if parts is None else replace(m, clip=Clip(parts[0].result(), parts[1].result(), *parts[2]))
+            for m, parts in made
+        ]
 
 
 def _write(told: Told, found: Sequence[Mistake], n_wrong: int, parts: Mapping[str, Any]) -> None:
@@ -191,7 +208,7 @@ def _facts(told: Told, parts: Mapping[str, Any]) -> Facts:
         front=sentence(prepared.front),
         songs=counts | {"test": len(test)},
         n_slices=len(artifacts.side_of(told.cuts, "test")),
-        n_strangers=int(((told.songs["split"] == "test") & (told.songs["truth"] == "no tag")).sum()),
+        n_strangers=int(((told.songs["split"] == "test") & (told.songs["truth"] == NO_TAG)).sum()),
         n_unusable=len(prepared.unusable),
         n_off_beat=prepared.n_off_beat if prepared.slicer.needs_beats else 0,
         by=split.kind,
@@ -254,45 +271,50 @@ def _pairs(folder: Path) -> list[dict[str, Any]]:
     )
 
 
-def words(config: Config, *more: str, sweep: bool = False) -> str:
-    """The command that trains so again, with other values where `more` says so, quoted for a shell."""
-    given = list(config["overrides"])
-    if any(w.partition("=")[0] == "sweep" for w in given):
+def words(config: Config, *more: str, but: str = "", sweep: bool = False) -> str:
+    """The command that trains so again, quoted for a shell: with the words `more`, without the key `but`."""
+    own = {m.partition("=")[0] for m in more} | {but}
+    given = [w for w in config["overrides"] if w.partition("=")[0] not in own]
+    if any(w.partition("=")[0] == "sweep" for w in given) and not sweep:
         given.append("hydra.mode=RUN")  # one of the sweep's runs, not the sweep
-    own = {m.partition("=")[0] for m in more}
-    given = [w for w in given if w.partition("=")[0] not in own]
-    return shlex.join(["python", "-m", "genrelab", *(["-m"] if sweep else []), *given, *more])
+    return command(*(["-m"] if sweep else []), *given, *more)
+
+
+def command(*given: str) -> str:
+    """A command line that a shell reads as these words. The program quotes paths for Hydra itself."""
+    plain = [re.sub(r"^([\w.+]+)='([^'\\,$]*)'$", r"\1=\2", w) if w.startswith(PATHS) else w for w in given]
+    return shlex.join(["python", "-m", "genrelab", *plain])
 
 
 def _steps(run_id: str, config: Config, f: Facts) -> tuple[tuple[str, str], ...]:
     """The few things that would tell most, the first first."""
+    from genrelab.evaluate.intervals import FEW_GROUPS as FEW
+
     found = []
     if f.choice("debug") != "none":
-        kept = [w for w in config["overrides"] if w.partition("=")[0] != "debug"]
-        found.append(("Train in earnest.", words(config | {"overrides": kept})))
-    if f.audit != "clean":
+        found.append(("Train in earnest.", words(config, but="debug")))
+        config = config | {"overrides": [w for w in config["overrides"] if w.partition("=")[0] != "debug"]}
+    if f.by == "slice":
+        found.append(("Split so that no song is on two sides.", words(config, but="split")))
+    elif f.audit != "clean":
         data = [w for w in config["overrides"] if w.startswith(("data", "split", "limit_songs"))]
-        found.append(("See what songs share.", shlex.join(["python", "-m", "genrelab", "audit", *data])))
-    if min(f.groups.values()) < 5 and not f.n_folds and f.choice("net") != "frozen":
+        found.append(("See what songs share.", command("audit", *data)))
+    if min(f.groups.values()) < FEW and not f.n_folds and f.choice("net") != "frozen":
         found.append(("Test every song, since groups are few.", words(config, "split=kfold")))
     found.append(("Is it the seed? Train with others.", words(config, "seed=1,2,3", sweep=True)))
     if run_id:
         probe = "Is it the music, or tempo, key, studio? Take the cues away."
-        found.append((probe, f"python -m genrelab probe {run_id[:8]} --cues all"))
-        found.append(
-            ("Is another part better? Compare, paired song by song.", f"python -m genrelab compare {run_id[:8]} OTHER")
-        )
+        found.append((probe, command("probe", run_id[:8], "--cues", "all")))
+        found.append(("Is another part better? Compare, paired song by song.", command("compare", run_id[:8], "OTHER")))
     return tuple(found[:4])
 
 
 def _repeat(run_id: str, config: Config) -> tuple[tuple[str, str], ...]:
     lines = [("The same words", words(config))]
     if run_id:
-        lines.insert(
-            0, ("The same run, from its stored config; says what differs", f"python -m genrelab rerun {run_id}")
-        )
-        lines.append(("Beside another run, song by song", f"python -m genrelab compare {run_id} OTHER"))
-        lines.append(("A song of your own", f"python -m genrelab tag SONG.mp3 --run {run_id}"))
+        lines.insert(0, ("The same run, from its stored config; says what differs", command("rerun", run_id)))
+        lines.append(("Beside another run, song by song", command("compare", run_id, "OTHER")))
+        lines.append(("A song of your own", command("tag", "SONG.mp3", "--run", run_id)))
     return tuple(lines)
 
 

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 FILE = "card.html"
 PAIRS = 6  # that are shown
+WHOLE = 24  # letters of a pair that is kept on one line
 SIDES = {"train": "training", "val": "validation", "test": "test"}
 
 STYLE = (
@@ -61,6 +62,8 @@ STYLE = (
 .genre { min-width:120px; } .genre .track { margin:0; }
 .slices { display:grid; grid-template-columns:repeat(auto-fill,minmax(135px,1fr)); gap:14px 16px; margin-top:14px; }
 .slices figcaption { font-weight:400; font-size:12.5px; overflow-wrap:anywhere; }
+.slices figure { display:flex; flex-direction:column-reverse; justify-content:flex-end; gap:4px; }
+.whole { white-space:nowrap; }
 .slices img { display:block; width:100%; height:auto; aspect-ratio:1; } .slices figure { margin:0; }
 @media print { .confusion td, .slices img { print-color-adjust:exact; -webkit-print-color-adjust:exact; }
   .confusion { overflow:visible; } .confusion td.deep { color:#fff; } }
@@ -73,7 +76,7 @@ class Seen:
     """A slice as the net was given it."""
 
     title: str
-    picture: NDArray  # (F, T), low frequencies first
+    picture: NDArray  # (F, T), low frequencies first where bins are frequencies
     unit: str
 
 
@@ -103,6 +106,7 @@ class Sheet:
     history: Sequence[Mapping[str, float]]  # a row an epoch
     kept: int | None  # the epoch of the weights
     seen: tuple[Seen, ...]
+    below: str  # what lies at their lower edge
     filters: tuple[NDArray, ...]  # centre and bandwidth in Hz, learned; the same two before training; or nothing
     folds: tuple[tuple[object, ...], ...]  # name, id, validation, test per song, per slice, songs, groups
     n_boot: int
@@ -251,11 +255,17 @@ def _pairs(s: Sheet) -> str:
     for p in shown:
         bounds = f"{percent(p['auroc'])} [{percent(p['lo'])}, {percent(p['hi'])}]"  # type: ignore[arg-type]
         taken = f"{percent(p['a_as_b'])} / {percent(p['b_as_a'])}"  # type: ignore[arg-type]
-        apart = "yes" if p["separable"] else Html('<span class="bad-text">not shown</span>')
-        rows.append([f"{p['a']} / {p['b']}", bounds, taken, apart])
+        apart = "yes" if p["separable"] else Html('<span class="bad-text whole">not shown</span>')
+        pair = f"{p['a']} / {p['b']}"
+        named = Html(f'<span class="whole">{frame.text(pair)}</span>') if len(pair) <= WHOLE else pair
+        rows.append([named, bounds, taken, apart])
     more = f", {len(s.pairs) - len(shown)} more in pairs.csv" if len(s.pairs) > len(shown) else ""
-    made = frame.table(["pair", "AUROC, %", "taken for each other, %", "told apart"], rows)
-    return frame.figure(made, "Closest pairs", f"50 % is chance{more}")
+    made = frame.table(["pair", "AUROC, %", "mixed up, %", "told apart"], rows)
+    return frame.figure(
+        made,
+        "Closest pairs",
+        f"AUROC of 50 % is chance; mixed up: the first taken for the second, the second for the first{more}",
+    )
 
 
 def _mistakes(s: Sheet) -> str:
@@ -321,9 +331,7 @@ def _seen(s: Sheet) -> str:
         index = np.round(255 * np.clip((one.picture - low) / max(high - low, 1e-9), 0, 1)).astype(np.uint8)[::-1]
         picture = look.png(index, look.palette())
         made.append(frame.figure(frame.image(picture, f"a slice of {one.title}"), one.title))
-    about = (
-        "The first slice of a test song of every genre, before it is normalised; low frequencies below, time to the "
-    )
+    about = f"The first slice of a test song of every genre, before it is normalised; {s.below} below, time to the "
     about += f"right; from {low:.3g} to {high:.3g} {s.seen[0].unit}, dark to bright.".replace("-", frame.MINUS)
     return frame.section("What the net saw", f'<div class="slices">{"".join(made)}</div>', about=about, name="slices")
 

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Sequence
 from html import escape
 
 MINUS = "\N{MINUS SIGN}"
+MISSING = "–"  # stands where there is no figure
 FIGURE = re.compile(rf"[{MINUS}+-]?\d[\d.,]*( ?%)?( \[.*\])?")  # 4.1, 83 %, 0.8 [0.7, 0.9]
 
 
@@ -178,7 +179,7 @@ def _table(top: str, lines: Sequence[str]) -> str:
 def _numeric(value: object) -> bool:
     if isinstance(value, int | float):
         return True
-    return not isinstance(value, Html) and bool(FIGURE.fullmatch(str(value)))
+    return not isinstance(value, Html) and bool(FIGURE.fullmatch(str(value)) or value == MISSING)
 
 
 def said(value: object) -> object:

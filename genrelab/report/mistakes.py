@@ -73,6 +73,7 @@ class Clip:
     picture: NDArray  # (F, frames) as the front-end drew it
     weight: NDArray  # (F, frames) 0..1
     bin_hz: NDArray | None  # (F,)
+    bin_names: tuple[str, ...]  # (F,) where bins have names instead; else empty
     unit: str
     against: str | None  # the genre that the evidence speaks against
 
@@ -86,12 +87,13 @@ class Mistake:
     truth: str
     said: str  # the likeliest genre
     p: float  # of it
-    p_truth: float  # of the likeliest true genre; NaN for a song of none of the genres
+    nearest: str  # the likeliest true genre; "" for a song of none of the genres
+    p_nearest: float  # of it, NaN where there is none
     answer: str  # what the run said in the end: the same, or no tag
     fold: int | None
     spans: NDArray  # (S, 2) of its slices
     of_said: NDArray  # (S,) each slice's probability of the genre it was taken for
-    of_truth: NDArray  # (S,) of the likeliest true genre, NaN where there is none
+    of_nearest: NDArray  # (S,) of the likeliest true genre, NaN where there is none
     window_s: tuple[float, float]  # the excerpt: where its slices are most for the wrong answer
     clip: Clip | None = None
     why_silent: str = ""  # where an excerpt was asked for and could not be had
@@ -140,12 +142,13 @@ def worst(songs: pd.DataFrame, cuts: pd.DataFrame, temperature: float | None, n:
                 truth=row["truth"],
                 said=genres[k],
                 p=float(p[i, k]),
-                p_truth=math.nan if true is None else float(p[i, true]),
+                nearest="" if true is None else genres[true],
+                p_nearest=math.nan if true is None else float(p[i, true]),
                 answer=row["answer"],
                 fold=int(row["fold"]) if "fold" in test.columns else None,
                 spans=spans,
                 of_said=at[:, k],
-                of_truth=of_truth,
+                of_nearest=of_truth,
                 window_s=telling(spans, at[:, k] - np.nan_to_num(of_truth)),
             )
         )
@@ -178,7 +181,7 @@ def _mistake(m: Mistake, calibrated: bool) -> str:
     truth = "none of the genres" if m.truth == NO_TAG else m.truth.replace("|", ", ")
     head = f"<h3>{frame.text(m.id)}: {frame.text(truth)}, taken for <b>{frame.text(m.said)}</b></h3>"
     sure = f"{100 * m.p:.0f} % sure{'' if calibrated else ' (uncalibrated)'}"
-    told = [sure + ("" if math.isnan(m.p_truth) else f", {100 * m.p_truth:.0f} % for {_name(m)}")]
+    told = [sure + (f", {100 * m.p_nearest:.0f} % for {m.nearest}" if m.nearest else "")]
     told += [m.by] if m.by else []
     told += [f"fold {m.fold + 1}"] if m.fold is not None else []
     told += ["the run's final answer was no tag" if m.answer == NO_TAG else ""]
@@ -191,10 +194,6 @@ def _mistake(m: Mistake, calibrated: bool) -> str:
     return f'<div class="mistake">{head}{line}{frame.columns(*parts)}</div>'
 
 
-def _name(m: Mistake) -> str:
-    return "the truth" if "|" not in m.truth else "the nearest true genre"
-
-
 def timeline(m: Mistake) -> Html:
     """The probability of the answer and of the truth over the slices; the excerpt is shaded."""
     ends = float(m.spans[-1, 1])
@@ -205,10 +204,10 @@ def timeline(m: Mistake) -> Html:
     if end - begin < ends - 0.5:
         drawn.area([begin, end], [1, 1], "q")
     x = np.append(m.spans[:, 0], m.spans[-1, 1])
-    for values, name, colour in ((m.of_truth, m.truth, "a"), (m.of_said, m.said, "x")):
+    for values, name, colour in ((m.of_nearest, m.nearest, "a"), (m.of_said, m.said, "x")):
         if not np.isnan(values).all():
             drawn.line(x, np.append(values, values[-1]), colour, steps=True)
-            drawn.key(f"{name.replace('|', ', ')} ({'true' if colour == 'a' else 'said'})", colour)
+            drawn.key(f"{name} ({'true' if colour == 'a' else 'said'})", colour)
     return drawn.html(f"probability of {m.said} and of {m.truth} over the slices of {m.id}")
 
 
@@ -216,10 +215,12 @@ def _heard(m: Mistake, clip: Clip) -> str:
     begin, end = m.window_s
     where = f"{_clock(begin)} to {_clock(end)}"
     over = f" over {clip.against}" if clip.against else ""
-    at, labels, falling = frequency_ticks(clip.bin_hz, len(clip.picture))
+    n_bins = len(clip.picture)
+    at, labels, falling = frequency_ticks(clip.bin_hz, n_bins)
+    ticks = list(zip(at if at is not None else (), labels, strict=True))
+    ticks = ticks or [(k, name) for k, name in enumerate(clip.bin_names) if len(name) == 1]  # no room for the sharps
     scale = "".join(
-        f'<i style="bottom:{_up(float(a), len(clip.picture), falling):.1f}%">{frame.text(label)}</i>'
-        for a, label in zip(at if at is not None else (), labels, strict=True)
+        f'<i style="bottom:{_up(float(a), n_bins, falling):.1f}%">{frame.text(label)}</i>' for a, label in ticks
     )
     image = frame.uri(*drawn(clip, falling))
     alt = f"the picture of {m.id} from {where}; bright is what spoke for {m.said}"

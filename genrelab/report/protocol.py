@@ -89,7 +89,7 @@ def protocol(f: Facts) -> list[str]:
 
 def _songs(f: Facts) -> str:
     named = ", ".join(f.genres[:MANY]) + (f" and {len(f.genres) - MANY} more" if len(f.genres) > MANY else "")
-    n = sum(f.songs.values()) if not f.n_folds else f.songs["test"]
+    n = f.songs["test"] if f.n_folds or f.by == "slice" else sum(f.songs.values())
     line = f"{n:,} songs of {f.data} in {len(f.genres)} genres: {named}."
     if f.n_strangers:
         line += f" {f.n_strangers:,} songs of none of them are in the test alone."
@@ -156,13 +156,13 @@ def _decides(f: Facts) -> str:
     limit = f" {f.threshold:.3g}".replace("-", MINUS) if f.score else " a threshold of each fold"
     score = f.score or str(f.config["task"]["score"])
     return (
-        f'{said}; it becomes "no tag" where the score {score} lies below{limit}, which {keep}. The figures count the '
-        "likeliest genre all the same."
+        f'{said}; it becomes "no tag" where the score {score} lies below{limit}, which {keep}. The figures '
+        f"{'take no account of that' if f.several else 'count the likeliest genre all the same'}."
     )
 
 
 def _averaged(f: Facts) -> str:
-    unit = f.by if f.by in HELD_OUT and f.by not in ("slice", "official", "file") else "group"
+    unit = {"slice": "song", "official": "group", "file": "group"}.get(f.by, f.by)
     return (
         AVERAGED[f.measure].format(k=len(f.genres))
         + f" Per song means one vote a song. Per slice counts each of {f.n_slices:,} slices as if it were a song; it "
@@ -215,9 +215,8 @@ def _groups(f: Facts) -> tuple[str, str]:
     n, of = f.groups[fewest], {"official": "group", "file": "group", "slice": "song"}.get(f.by, f.by)
     if n >= FEW:
         return "good", f"At least {n} {of}s of every genre in the test."
-    each = "song out of fold" if f.n_folds else "test"
     few = ", ".join(f"{g} {k}" for g, k in f.groups.items() if k < FEW)
-    return "bad", f"Unreliable: fewer than {FEW} {of}s of a genre in the {each} ({few}). Intervals are too narrow then."
+    return "bad", f"Unreliable: fewer than {FEW} {of}s of a genre to test on ({few}). Intervals are too narrow then."
 
 
 def _better(f: Facts) -> tuple[str, str]:

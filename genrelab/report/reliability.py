@@ -99,6 +99,5 @@ def risk_chart(songs: Believed) -> Html:
     drawn = Chart(percents("share of the songs that is answered, the surest first"), percents("", 0.0, top))
     risk = np.minimum(risk, top)  # the first few answers leave the chart
     drawn.area(coverage, risk, "a").rule([0, 1], [wrong, wrong]).line(coverage, risk, "a")
-    drawn.say(0.99, wrong, f"all answered: {100 * wrong:.1f} % wrong", end=True)
-    drawn.key(f"share of wrong answers, AURC {aurc(*songs):.3f}", "a")
+    drawn.key(f"wrong answers, AURC {aurc(*songs):.3f}", "a").key(f"all answered: {100 * wrong:.1f} %", "q dashed")
     return drawn.html("share of wrong answers against the share of songs that is answered")
