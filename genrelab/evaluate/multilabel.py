@@ -22,7 +22,7 @@ def scores(truth: ArrayLike, probabilities: ArrayLike, thresholds: ArrayLike) ->
     nobody has, and for ROC-AUC those that everybody has, are left out of the means; NaN where none is left.
     """
     t, p, cut = _arrays(truth, probabilities, thresholds)
-    found = _all(t, p, cut, np.ones((1, len(t))), METRICS)
+    found = under(t, p, cut, np.ones((1, len(t))), METRICS)
     return {name: float(value[0]) for name, value in found.items()}
 
 
@@ -53,7 +53,7 @@ def bootstrap(
 ) -> dict[str, tuple[float, float]]:
     """The 95 % interval of every metric of `scores`, by a bootstrap over whole groups (n,)."""
     t, p, cut = _arrays(truth, probabilities, thresholds)
-    drawn = _all(t, p, cut, weighted.group_weights(groups, None, n_boot, seed), METRICS)
+    drawn = under(t, p, cut, weighted.group_weights(groups, None, n_boot, seed), METRICS)
     points = scores(t, p, cut)
     return {name: weighted.percentile_interval(drawn[name], at) for name, at in points.items()}
 
@@ -81,7 +81,7 @@ def difference(
     weights = weighted.group_weights(groups, None, n_boot, seed)
     one, two = (_arrays(t, p, half) for p in (a, b))
     at = scores(*one)[metric] - scores(*two)[metric]
-    drawn = _all(*one, weights, (metric,))[metric] - _all(*two, weights, (metric,))[metric]
+    drawn = under(*one, weights, (metric,))[metric] - under(*two, weights, (metric,))[metric]
     n_groups = len(np.unique(np.asarray(groups).astype(str)))
     return Difference(metric, at, *weighted.percentile_interval(drawn, at), True, len(t), len(t), n_groups)
 
@@ -93,8 +93,8 @@ def _arrays(truth: ArrayLike, probabilities: ArrayLike, thresholds: ArrayLike) -
     return t, p, np.broadcast_to(np.asarray(thresholds, dtype=float), p.shape)
 
 
-def _all(t: NDArray, p: NDArray, cut: NDArray, weights: NDArray, metrics: tuple[str, ...]) -> dict[str, NDArray]:
-    """Metric -> (W,) for weights (W, n)."""
+def under(t: NDArray, p: NDArray, cut: NDArray, weights: NDArray, metrics: tuple[str, ...]) -> dict[str, NDArray]:
+    """Metric -> (W,) under weights (W, n), for truth (n, K) bool, probabilities (n, K) and thresholds (n, K)."""
     each = range(t.shape[1])
     found: dict[str, NDArray] = {}
     if "map" in metrics:
