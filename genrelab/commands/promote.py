@@ -64,10 +64,10 @@ def _check(name: str, alias: str) -> None:
 def _tags(record: Record) -> dict[str, object]:
     """What the registry says of a version: which run it is, and its figures."""
     measure = record.tags.get("measure", MEASURE)
-    keys = [f"val/song/{measure}", *(f"test/song/{measure}{end}" for end in ("", "_lo", "_hi"))]
+    keys = ["songs/val", f"val/song/{measure}", *(f"test/song/{measure}{end}" for end in ("", "_lo", "_hi"))]
     told: dict[str, object] = {"run": record.id, "run_name": record.name}
     told |= {k: record.tags[k] for k in KEPT if k in record.tags}
-    return told | {k: round(record.metrics[k], 4) for k in keys if k in record.metrics}
+    return told | {k: f"{record.metrics[k]:.4g}" for k in keys if k in record.metrics}
 
 
 def _compared(version: Version, before: Version | None) -> list[str]:
@@ -86,7 +86,7 @@ def _compared(version: Version, before: Version | None) -> list[str]:
         if same and key in before.tags:
             was = 100 * float(before.tags[key])
             word = f"{'better' if now > was else 'worse'} by {abs(now - was):.1f} points" if now != was else "equal"
-            lines.append(f"{who}: {was:.1f} % on the same songs; the new one is {word}")
+            lines.append(f"{who}: {was:.1f} % on the same {version.tags['songs/val']} songs; the new one is {word}")
         else:
             lines.append(f"{who}: chosen on other data or another split, so their figures do not compare")
     if version.tags.get("leak_audit") == "leaks":

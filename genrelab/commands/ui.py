@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import socket
@@ -9,20 +10,21 @@ import subprocess
 import sys
 import time
 import urllib.request
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from genrelab import paths, track
+from genrelab import paths, track, views
 from genrelab.report.console import say
 from genrelab.types import UserError
 
 HOST = "127.0.0.1"
 PATIENCE_S = 120
+MAX_LINKS = 10
 
 
 def run(port: Annotated[int, typer.Option(help="The port on this machine.")] = 5000) -> int:
-    """Open MLflow's pages on the store; ends with Ctrl-C."""
+    """Open MLflow's pages on the store, and say where the runs of each data set are; ends with Ctrl-C."""
     store = paths.store_dir()
     if not (store / "mlflow.db").is_file():
         raise UserError(
@@ -47,6 +49,8 @@ def run(port: Annotated[int, typer.Option(help="The port on this machine.")] = 5
             lines = (server.stderr.read() if server.poll() is not None and server.stderr else "").strip().splitlines()
             raise RuntimeError(f"MLflow did not start: {lines[-1] if lines else 'no answer'}")
         print(f"{address}  (Ctrl-C ends it)", flush=True)
+        for line in _links(address):
+            print(f"  {line}", flush=True)
         server.communicate()
     except KeyboardInterrupt:
         pass
@@ -66,3 +70,32 @@ def _answers(server: subprocess.Popen[str], address: str) -> bool:
         except OSError:
             time.sleep(0.2)
     return False
+
+
+def _links(address: str) -> list[str]:
+    """Where the run list of each data set is, with its columns.
+
+    The server is asked, since to import MLflow's client would take as long as its start.
+    """
+    found = _asked(address, "experiments/search", {"max_results": 1000, "order_by": ["last_update_time DESC"]})
+    lines = []
+    for experiment in found.get("experiments", []):
+        number, name = experiment["experiment_id"], experiment["name"]
+        keys = views.keys({t["key"]: t["value"] for t in experiment.get("tags", [])})
+        if not keys:
+            if not _asked(address, "runs/search", {"experiment_ids": [number], "max_results": 1}).get("runs"):
+                continue  # MLflow's own Default
+            key, view = views.tag()  # its runs were made before there were views
+            _asked(address, "experiments/set-experiment-tag", {"experiment_id": number, "key": key, "value": view})
+            keys = [views.key()]
+        lines += [f"{name}: {views.link(address, number, key)}" for key in keys]
+    return lines[:MAX_LINKS]
+
+
+def _asked(address: str, what: str, words: dict[str, Any]) -> dict[str, Any]:
+    """MLflow's answer to a request."""
+    body, kind = json.dumps(words).encode(), {"Content-Type": "application/json"}
+    with urllib.request.urlopen(
+        urllib.request.Request(f"{address}/api/2.0/mlflow/{what}", body, kind), timeout=30
+    ) as answer:
+        return json.load(answer)  # type: ignore[no-any-return]

@@ -121,11 +121,11 @@ def test_the_new_one_is_compared_on_validation_and_the_old_one_can_come_back(
     gain = 100 * (figures[1] - figures[0])
     word = f"{'better' if gain > 0 else 'worse'} by {abs(gain):.1f} points" if gain else "equal"
     assert f"before it was version 1, {runs_of(trained.store)[0].name}: {100 * figures[0]:.1f} %" in lines[2]
-    assert lines[2].endswith(f"on the same songs; the new one is {word}")
+    assert lines[2].endswith(f"on the same 12 songs; the new one is {word}")
     assert not any("test/" in line for line in lines)
     back = promote(call, trained.store, trained.id)
     assert back[0].startswith("genrelab version 1 is the champion again now")
-    assert [v.version for v in versions(trained.store)] == ["1", "2"]
+    assert [int(v.version) for v in versions(trained.store)] == [1, 2]
     assert aliased(trained.store) == "1"
 
 
