@@ -32,6 +32,7 @@ IDENTITY_LESS = (
     "tracker",
     "limit_songs",
     "report",
+    "trials",
     "baselines",
 )  # what does not change a run's result, or is in data_digest
 
@@ -60,6 +61,7 @@ class Root:
     limit_train: int | None = None
     baselines: bool = MISSING
     report: Any = None
+    trials: int = MISSING
     resume: str | None = None
 
 

@@ -35,7 +35,8 @@ class Parent(Callback):
         store = paths.store_dir(config.store)
         os.environ[FOLDER] = str(Path(config.hydra.sweep.dir).resolve())
         tracker = compose.instantiate(config.tracker)
-        words = list(config.hydra.overrides.task)
+        words = [*config.hydra.overrides.task, *config.hydra.overrides.hydra]
+        words = [w for w in words if w != "hydra.mode=MULTIRUN"]
         experiment = compose.data_name(config)
         tags = {"kind": "sweep", "overrides": json.dumps(words), "data": experiment}
         name = "sweep " + " ".join(w for w in words if not w.startswith(("store=", "hydra")))[:200]
@@ -107,13 +108,14 @@ def finish() -> tuple[int, list[Any]]:
 
 
 def distinct(rows: list[dict[str, Any]]) -> list[str]:
-    """The rows' names, each with the overrides that tell it from others of its name."""
+    """The rows' names, each with the overrides that tell it from others of its name, or with its number if many do."""
     names = [r["name"] for r in rows]
     if len(set(names)) == len(names):
         return names
     words = [set(r["overrides"]) for r in rows]
     common = set.intersection(*words)
-    return [n if names.count(n) == 1 else " ".join([n, *sorted(w - common)]) for n, w in zip(names, words, strict=True)]
+    own = [sorted(w - common) if len(w - common) <= 3 else [f"#{i}"] for i, w in enumerate(words, 1)]
+    return [n if names.count(n) == 1 else " ".join([n, *w]) for n, w in zip(names, own, strict=True)]
 
 
 def finished_child(store: Path, overrides: list[str]) -> tuple[Any, Any]:

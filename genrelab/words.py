@@ -22,6 +22,7 @@ PATH_KEYS = (
     "net.weights",
     "tracker.path",
 )
+EXTRAS = {"hydra/sweeper/optuna": ("sweep=optuna", "hydra-optuna-sweeper", "optuna")}  # config: who wants what, extra
 WHAT = {"Integer": "a whole number", "Float": "a number", "Boolean": "true or false"}
 
 
@@ -113,6 +114,9 @@ def complaint(error: Exception, words: Sequence[str]) -> UserError:
     if found := re.search(r"Could not find '([^']+)'", text) or re.search(
         r"In '[^']+': Could not find '([^']+)'", text
     ):
+        if found[1] in EXTRAS:
+            word, library, extra = EXTRAS[found[1]]
+            return UserError(f"{word} wants {library}: pip install 'genrelab[{extra}]'")
         group, _, choice = found[1].rpartition("/")
         if group in known:
             near = difflib.get_close_matches(choice, known[group], 1)

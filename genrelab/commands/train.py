@@ -59,6 +59,9 @@ def launch(argv: Sequence[str]) -> int:
         said = words.complaint(error, argv)
         sweep.abandon(str(said))
         raise said from error
+    except ValueError as error:
+        if str(error) != "No trials are completed yet.":  # Optuna's, where every trial failed: the table says why
+            raise
     if sweep.FOLDER not in os.environ:
         if OUTCOME.get("code") == 0:
             show(next_steps())
@@ -72,14 +75,18 @@ def launch(argv: Sequence[str]) -> int:
     return code
 
 
-def job(cfg: Any) -> dict[str, Any]:
-    """One run; its outcome is returned and written, never raised, so that a sweep goes on."""
+def job(cfg: Any) -> float | None:
+    """One run; its outcome is written and never raised, so that a sweep goes on.
+
+    Returns what a search maximises: the figure of the validation songs, None where the run failed.
+    """
     from hydra.core.hydra_config import HydraConfig
 
     runtime = HydraConfig.get()
     config = compose.plain(cfg, runtime.runtime.choices, runtime.overrides.task)
     folder = Path(runtime.runtime.output_dir)
-    return attempt(config, folder)
+    row = attempt(config, folder)
+    return row["figures"].get(f"val/song/{row['measure']}")
 
 
 def attempt(config: compose.Config, folder: Path, resumed: Any = None) -> dict[str, Any]:
