@@ -14,6 +14,10 @@ COVERAGE: dict[int, dict[int, float]] = {  # genres -> groups in each -> share
     8: {2: 0.94, 3: 0.96, 4: 0.95, 5: 0.95, 6: 0.95, 8: 0.95, 10: 0.94, 15: 0.95, 20: 0.94, 30: 0.95},
 }
 
+# 2 to 6 arms, 2 to 5 seeds, on one split or one each, luck of none to a third of what makes songs hard: least and most;
+# the least is of two arms with two seeds and much luck
+OVER_SEEDS = (0.90, 0.98)
+
 
 def covered(n_strata: int, n_groups: int) -> float | None:
     """The share for so many groups in each of so many genres, of the nearest that was measured below; None for fewer

@@ -149,14 +149,14 @@ class Ranked:
         return gained / len(gained)
 
     def swapped(self, a: int, b: int, kept: NDArray) -> NDArray[np.float64]:
-        """As the Protocol has it. Songs change sides by their place in each run's own ranking of a genre: the metric of
-        each run stays what it is, and two runs whose scores are of other sizes can be mixed."""
+        """As the Protocol has it. Where songs are ranked by a genre's scores, they change sides by their place in each
+        run's own ranking, so that two runs whose scores are of other sizes can be mixed."""
         stay = kept[:, self.of_group].astype(float)
         truth = np.vstack([self.truth, self.truth])
         sides = [self._run(m) for m in (a, b)]
         if self.metric == "macro_f1":
             sides = [((p > cut).astype(float), np.full(cut.shape, 0.5)) for p, cut in sides]
-        else:
+        elif self.metric not in ADDITIVE:
             sides = [(_places(p), cut) for p, cut in sides]
         chances, cut = (np.vstack(part) for part in zip(*sides, strict=True))
         here, there = np.hstack([stay, 1 - stay]), np.hstack([1 - stay, stay])

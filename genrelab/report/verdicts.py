@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from genrelab.evaluate.coverage import OVER_SEEDS
 from genrelab.evaluate.intervals import FEW_GROUPS
 from genrelab.evaluate.paired import ALPHA
 from genrelab.report.agreement import Agreement
@@ -20,12 +21,10 @@ if TYPE_CHECKING:
     from genrelab.evaluate.paired import Compared
     from genrelab.report.compare import Outcome, Versus
 
-SURE = 0.945  # coverage from which nothing needs to be said of it
-
 
 def points(value: float, sign: str = "") -> str:
     """0.041 -> "4.1"; NaN -> "–"."""
-    return NONE if math.isnan(value) else f"{100 * value + 0.0:{sign}.1f}"
+    return NONE if math.isnan(value) else f"{round(100 * value, 1) + 0.0:{sign}.1f}"
 
 
 def interval(c: Compared, sign: int = 1) -> str:
@@ -172,7 +171,9 @@ def trust(c: Compared) -> str:
     where = f"{c.n_groups} groups" if c.n_strata == 1 else f"{c.n_groups_min} groups a genre"
     if c.coverage is None:
         return "a genre has one group, which adds nothing to the intervals: they are too narrow"
-    return f"intervals with {where} hold the truth in about {100 * c.coverage:.0f} % of simulations"
+    said = f"intervals with {where} hold the truth in about {100 * c.coverage:.0f} % of simulations"
+    low, high = (f"{100 * share:.0f}" for share in OVER_SEEDS)
+    return f"{said}; over several seeds in {low} to {high} %, the fewer the worse" if c.seeds else said
 
 
 FIGURES = (
