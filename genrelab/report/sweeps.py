@@ -42,7 +42,7 @@ def _places(rows: Sequence[Row], place: Callable[[Row], tuple[Any, float]]) -> t
             continue
         shared += at in found
         found[at] = row
-    notes = [f"not shown, since its words give no number: {name}" for name in lost]
+    notes = [f"not shown, since its words give it no place: {name}" for name in lost]
     if shared:
         notes.append(f"{shared} runs differ from others in what is not shown here: of such the last is shown")
     return found, notes
@@ -152,25 +152,79 @@ def seconds_heard(rows: Sequence[Row], n_boot: int, seed: int) -> Shown:
 
 
 def grid(rows: Sequence[Row], n_boot: int, seed: int, *, x: str, y: str, x_label: str, y_label: str) -> Shown:
-    """A heat map of the test figure over two keys."""
+    """A heat map of the test figure over two keys; names stand in the order of their mean validation figure."""
     import matplotlib as mpl
 
-    at, notes = _places(rows, lambda r: (float(value(r, x)), float(value(r, y))))
+    of_x, of_y = _reader(rows, x), _reader(rows, y)
+    at, notes = _places(rows, lambda r: (of_x(value(r, x)), of_y(value(r, y))))
     if not at:
         return dots(rows, n_boot, seed, by=y)
-    xs, ys = sorted({a for a, _ in at}), sorted({b for _, b in at})
-    cells = [[f"{b:g}", *(_cell(at.get((a, b))) for a in xs)] for b in reversed(ys)]
+    xs, ys = _in_order(at, 0), _in_order(at, 1)  # the first at the left, and above
     heading = f"{NAMES[rows[0]['measure']]} per song, % [95 % interval]: {y_label} (down) by {x_label}"
-    table = numbers_table(heading, ["", *(f"{a:g}" for a in xs)], cells)
+    cells = [[_named(b), *(_cell(at.get((a, b))) for a in xs)] for b in ys]
+    table = numbers_table(heading, ["", *map(_named, xs)], cells)
     figures = np.array([[_figure(at[a, b]) if (a, b) in at else np.nan for a in xs] for b in ys])
+    errors = [(_figure(r, "_hi") - _figure(r, "_lo")) / 3.92 for r in at.values()]
+    said = _effects(figures, float(np.mean(errors)), (y_label, [*map(_named, ys)]), (x_label, [*map(_named, xs)]))
     with mpl.rc_context(style.RC):
         figure = style.blank(1.15 * len(xs) + 1.9, 0.75 * len(ys) + 1.2)
         axes = figure.subplots()
-        _heat(axes, figures, [[_two_lines(at.get((a, b))) for a in xs] for b in ys])
-        axes.set_xticks(range(len(xs)), [f"{a:g}" for a in xs])
-        axes.set_yticks(range(len(ys)), [f"{b:g}" for b in ys])
+        _heat(axes, figures[::-1], [[_two_lines(at.get((a, b))) for a in xs] for b in reversed(ys)])
+        axes.set_xticks(range(len(xs)), [*map(_named, xs)])
+        axes.set_yticks(range(len(ys)), [*map(_named, reversed(ys))])
         axes.set(xlabel=x_label, ylabel=y_label, title=f"{NAMES[rows[0]['measure']]} per song, %")
-    return [table, *notes], figure
+    return [table, *said, *notes], figure
+
+
+def _reader(rows: Sequence[Row], key: str) -> Callable[[str], Any]:
+    """What tells a key's place from its word: its number, or its name where no run gives a number."""
+
+    def name(word: str) -> str:
+        if not word:
+            raise ValueError
+        return word
+
+    for row in rows:
+        try:
+            float(value(row, key))
+        except ValueError:
+            continue
+        return float
+    return name
+
+
+def _named(place: Any) -> str:
+    return place if isinstance(place, str) else f"{place:g}"
+
+
+def _in_order(at: Mapping[tuple[Any, Any], Row], axis: int) -> list[Any]:
+    """Numbers from the left and from below; names by the mean of their runs' validation figures, the best first."""
+    runs: dict[Any, list[float]] = {}
+    for place, row in at.items():
+        runs.setdefault(place[axis], []).append(row["figures"].get(f"val/song/{row['measure']}", 0.0))
+    if all(isinstance(p, float) for p in runs):
+        return sorted(runs, reverse=axis == 1)
+    return sorted(runs, key=lambda p: -float(np.mean(runs[p])))
+
+
+def _effects(
+    figures: np.ndarray, error: float, down: tuple[str, Sequence[str]], across: tuple[str, Sequence[str]]
+) -> list[str]:
+    """The two-way analysis of a full grid's variance, without repetition, in words; (label, names) of both ways."""
+    if min(figures.shape) < 2 or not np.isfinite(figures).all() or np.ptp(figures) < 1e-12:
+        return []
+    lines, total, rest = [], ((figures - figures.mean()) ** 2).sum(), figures - figures.mean()
+    shares = []
+    for axis, (label, names) in ((1, down), (0, across)):
+        means = figures.mean(axis)
+        effect = np.expand_dims(means - figures.mean(), axis)
+        rest = rest - effect
+        shares.append(f"{label} {100 * (effect**2).sum() * figures.shape[axis] / total:.0f} %")
+        means_of = ", ".join(f"{name} {percent(m)}" for name, m in zip(names, means, strict=True))
+        lines.append(f"mean by {label}: {means_of}")
+    left = f"the rest {100 * (rest**2).sum() / total:.0f} %, {100 * np.sqrt((rest**2).mean()):.1f} points (rms)"
+    by_chance = f"both together, and chance: a figure's standard error is {100 * error:.1f} points"
+    return [*lines, f"the variance between these figures: {', '.join(shares)}, {left}: {by_chance}"]
 
 
 def open_set(rows: Sequence[Row], n_boot: int, seed: int) -> Shown:

@@ -269,9 +269,64 @@ def test_a_run_without_a_number_or_at_anothers_place_is_named_and_not_fatal():
     (table, *notes), figure = sweeps.lines(rows, 10, 0, **at)
     assert "60" in " ".join(printed(table, 80)) and "null" not in " ".join(printed(table, 80))
     assert notes == [
-        "not shown, since its words give no number: mel-mel",
+        "not shown, since its words give it no place: mel-mel",
         "1 runs differ from others in what is not shown here: of such the last is shown",
     ]
     assert len(figure.axes[0].get_lines()) == 1
     tables, figure = sweeps.lines(rows[1:2], 10, 0, **at)  # nowhere to stand at all
     assert tables == [] and [t.get_text() for t in figure.axes[0].get_yticklabels()] == ["mel"]
+
+
+OF_NAMES = {"x": "agg", "y": "front", "x_label": "aggregator", "y_label": "front-end"}
+
+
+def crossed(fronts, aggs, value=lambda i, j: 0.8 - i / 50 - j / 20):
+    """Every front-end by every aggregator; the first of each is the best on validation."""
+    return [
+        row([f"front={f}", f"agg={a}"], value(i, j), 0.9 - i / 50 - j / 100)
+        for i, f in enumerate(fronts)
+        for j, a in enumerate(aggs)
+    ]
+
+
+@WIDTHS
+def test_names_cross_in_the_order_of_validation(width):
+    rows = crossed(["mel", "cqt", "stft"], ["vote", "gru"], lambda i, j: 0.5 + i / 10 + j / 50)  # tests say the reverse
+    (table, *_), figure = sweeps.grid(rows[::-1], 10, 0, **OF_NAMES)
+    lines = printed(table, width)
+    assert lines[0] == "balanced accuracy per song, % [95 % interval]: front-end (down) by aggregator"
+    first = [line.split()[0] for line in lines if line[:1].isalpha()]
+    assert first[1:] == ["mel", "cqt", "stft"]
+    assert words(lines, "mel") == "mel 50.0 [44.0, 55.0] 52.0 [46.0, 57.0]"
+    (axes,) = figure.axes
+    assert [t.get_text() for t in axes.get_xticklabels()] == ["vote", "gru"]
+    assert [t.get_text() for t in axes.get_yticklabels()] == ["stft", "cqt", "mel"]  # from below
+    np.testing.assert_allclose(axes.images[0].get_array(), [[0.7, 0.72], [0.6, 0.62], [0.5, 0.52]])
+    lies_well(figure)
+
+
+def test_what_each_way_explains_is_the_analysis_of_variance():
+    """Effects -2, 0, 2 points of the front-end and -3, 3 of the aggregator: 8/3 and 9 of 35/3 points squared."""
+    rows = crossed("abc", "xy", lambda i, j: 0.7 - 0.02 * i - 0.06 * j)
+    _, down, across, said = sweeps.grid(rows, 10, 0, **OF_NAMES)[0]
+    assert down == "mean by front-end: a 67.0, b 65.0, c 63.0"
+    assert across == "mean by aggregator: x 68.0, y 62.0"
+    assert "figures: front-end 23 %, aggregator 77 %, the rest 0 %, 0.0 points (rms)" in said
+    assert said.endswith("a figure's standard error is 2.8 points")  # 11 points of interval / 3.92
+    apart = sweeps.grid(crossed("ab", "xy", lambda i, j: 0.6 + 0.1 * (i == j)), 10, 0, **OF_NAMES)[0][-1]
+    assert "front-end 0 %, aggregator 0 %, the rest 100 %, 5.0 points" in apart
+
+
+def test_a_grid_that_is_not_full_says_nothing_of_its_variance():
+    rows = crossed("abc", "xy")
+    assert len(sweeps.grid(rows[:-1], 10, 0, **OF_NAMES)[0]) == 1
+    assert len(sweeps.grid(rows[:2], 10, 0, **OF_NAMES)[0]) == 1  # one row
+    tables, _ = sweeps.grid([*rows, row(["front=mel"])], 10, 0, **OF_NAMES)
+    assert tables[-1] == "not shown, since its words give it no place: mel-mel"
+
+
+def test_every_front_end_by_every_aggregator_lies_well():
+    fronts = ["carfac", "chroma", "cqt", "cwt", "leaf", "logfreq", "mel", "mfcc", "raw", "stft"]
+    aggs = ["attention", "confidence", "gru", "logits", "mean", "stats", "stretch", "tcn", "transformer", "vote"]
+    lies_well(sweeps.grid(crossed(fronts, aggs, lambda i, j: 0.3 + i / 30 + j / 40), 10, 0, **OF_NAMES)[1])
+    lies_well(sweeps.grid(crossed(fronts[:1], aggs[:1]), 10, 0, **OF_NAMES)[1])
