@@ -101,7 +101,7 @@ def of_folds(told: Told, rows: Sequence[Mapping[str, Any]]) -> None:
     for k, row in enumerate(rows):
         own = artifacts.side_of(told.songs[told.songs["fold"] == k], "test")
         f, key = row["figures"], f"test/song/{measure}"
-        figures = [percent(f.get(f"val/song/{measure}")), f"{percent(f[key])} {interval(f, key).strip(NONE)}".strip()]
+        figures = [percent(f.get(f"val/song/{measure}")), f"{percent(f[key])} {interval(f, key)}".removesuffix(f" {NONE}")]
         figures.append(percent(f.get(f"test/slice/{measure}")))
         table.append((k + 1, row["run_id"][:8] or row["name"], *figures, len(own), own["split_group"].nunique()))
     none = {"temperature": None, "score": "", "threshold": 0.0, "seen": (), "filters": (), "history": (), "kept": None}
@@ -224,7 +224,6 @@ def _facts(told: Told, parts: Mapping[str, Any]) -> Facts:
         score=parts["score"],
         threshold=parts["threshold"],
         verdict=_verdict(told),
-        tracked=bool(told.run.id),
     )
 
 

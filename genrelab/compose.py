@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,6 +35,7 @@ IDENTITY_LESS = (
     "report",
     "trials",
     "baselines",
+    "card",
 )  # what does not change a run's result, or is in data_digest
 
 
@@ -60,6 +62,7 @@ class Root:
     limit_songs: int | None = None
     limit_train: int | None = None
     baselines: bool = MISSING
+    card: str | None = MISSING
     report: Any = None
     trials: int = MISSING
     resume: str | None = None
@@ -205,12 +208,13 @@ class Prepared:
     unusable: list[Unusable]
     labels: Labels
     pictures: Pictures
-    spans: list[torch.Tensor]  # (S, 2) of each song
+    spans: Sequence[torch.Tensor]  # (S, 2) of each song
     front: Front
     slicer: Slicer
     n_off_beat: int  # songs that had to be cut in fixed windows although the slicer follows beats
     tree: Any  # nested genres, or None
     digest: str
+    seconds: float  # that it took
 
     @property
     def genres(self) -> list[str]:
@@ -223,7 +227,9 @@ def prepare(config: Config, progress: Progress) -> Prepared:
     from genrelab.data.grids import grids
     from genrelab.data.manifest import manifest_rows
     from genrelab.evaluate.hierarchy import Tree
+    from genrelab.slice.base import Spans
 
+    began = time.perf_counter()
     root = Path(config["store"])
     front, slicer, task = (instantiate(config[k]) for k in ("front", "slice", "task"))
     source = instantiate(config["data"])
@@ -258,7 +264,7 @@ def prepare(config: Config, progress: Progress) -> Prepared:
     if slicer.needs_beats:
         options = {"sample_rate": config["sample_rate"], "store": root, "progress": progress}
         beats = grids(tracks, pictures.keys, lengths_s, source.beats, **options)
-    spans = [slicer.spans(d, b) for d, b in zip(lengths_s, beats, strict=True)]
+    spans = Spans(slicer.spans(d, b) for d, b in zip(lengths_s, beats, strict=True))
     n_off = sum(not slicer.follows(b, d) for b, d in zip(beats, lengths_s, strict=True)) if slicer.needs_beats else 0
     rows = manifest_rows(tracks)
     said = sorted(
@@ -266,7 +272,10 @@ def prepare(config: Config, progress: Progress) -> Prepared:
         for row, key in zip(rows, pictures.keys, strict=True)
     )
     name = source.name
-    return Prepared(name, tracks, unusable, labels, pictures, spans, front, slicer, n_off, tree, digest(said))
+    seconds = time.perf_counter() - began
+    return Prepared(
+        name, tracks, unusable, labels, pictures, spans, front, slicer, n_off, tree, digest(said), seconds
+    )
 
 
 def limited(tracks: list[Track], limit: int | None) -> list[Track]:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from genrelab import __version__, compose, environment, sweep
+from genrelab import __version__, cards, compose, environment, sweep
 from genrelab.data.manifest import manifest_rows
 from genrelab.report.console import BAR, say, show
 from genrelab.report.table import NAMES
@@ -22,6 +22,7 @@ def train(config: compose.Config, tracker: Any, resumed: Any = None) -> dict[str
     from genrelab.report.table import unusable_table
     from genrelab.stacked import inherited
 
+    cards.check(config)
     config = inherited(config)
     prepared = compose.prepare(config, BAR)
     if prepared.unusable:
@@ -44,7 +45,8 @@ def one(
     quiet: bool = False,
 ) -> dict[str, Any]:
     """Trains, tests and logs one model on one split."""
-    from genrelab import findings
+    from genrelab import findings, registry
+    from genrelab.data import known
     from genrelab.data.split import crossings
     from genrelab.data.split_given import write_split
     from genrelab.fit import fit
@@ -68,9 +70,10 @@ def one(
 
     run.note({"config_hash": config_hash(config, fitted.precision)})
     fitted.rule.save(run.folder / compose.RULE)
+    known.save(run.folder, [prepared.tracks[i] for i in fitted.answers["train"].of_known.index])
     heard = {side: fitted.answers[side] for side in ("val", "test")}
     songs = artifacts.predictions(heard, fitted.rule, prepared.tracks, split.groups, prepared.genres)
-    spans = {side: [prepared.spans[i][d.chosen[i]] for i in d.songs] for side, d in fitted.sides.items()}
+    spans = {side: [prepared.spans[i][d.own(i)] for i in d.songs] for side, d in fitted.sides.items()}
     cuts = artifacts.slices(heard, prepared.tracks, spans, prepared.genres)
     artifacts.save(run.folder, songs, cuts)
     artifacts.save_heard(run.folder, songs, cuts, fitted.shorter, LENGTHS, fitted.rule)
@@ -86,7 +89,8 @@ def one(
     said |= {f"songs/{side}": len(data) for side, data in fitted.sides.items()}
     if prepared.slicer.needs_beats:
         said["songs/off_beat"] = prepared.n_off_beat
-    run.metrics(figures | fitted.cost | said, step=len(fitted.history))
+    cost = fitted.cost | {"cost/data_s": prepared.seconds}
+    run.metrics(figures | cost | said, step=len(fitted.history))
 
     draw_confusion(songs, folder, name)
     if fitted.history:
@@ -102,7 +106,11 @@ def one(
         drawing = filters_picture(*learned.filters(), f"{name}: filters", fresh.filters())
         style.save(drawing, folder / "filters.png")
 
-    row = sweep.row(name, run.id, run.folder, figures | fitted.cost, config["overrides"], measure)
+    row = sweep.row(name, run.id, run.folder, figures | cost, config["overrides"], measure)
+    if run.client:
+        registry.save(run)
+    told = cards.Told(run, config, prepared, [split], songs, cuts, figures | cost | said, groups)
+    cards.of_run(told, fitted, (seen, titles))
     describe(run, figures | said, config)
     run.finish()
     OPEN.remove(run)
@@ -122,7 +130,7 @@ def one(
             notes.append("on two sides of the split: " + ", ".join(f"{k} {n}" for k, n in crossed.items() if n))
         if prepared.unusable:
             notes.append(f"{len(prepared.unusable)} tracks could not be used and were left out")
-        show(run_table(title(name, prepared.name, run), figures, baseline, fitted.cost, [*notes, *remarks]))
+        show(run_table(title(name, prepared.name, run), figures, baseline, cost, [*notes, *remarks]))
         for table in tables:
             show("")
             show(table)
@@ -199,7 +207,7 @@ def describe(run: Any, figures: dict[str, float], config: compose.Config) -> Non
     from genrelab.baselines import WORDS
     from genrelab.report import notes
 
-    run.describe(notes.of_run(run.tags, figures, config["overrides"], WORDS, run.link("card.html")))
+    run.describe(notes.of_run(run.tags, figures, cards.words(config), WORDS, run.link("card.html")))
 
 
 def folds(config: compose.Config, prepared: Any, splits: Sequence[Any], tracker: Any, resumed: Any) -> dict[str, Any]:
@@ -260,6 +268,8 @@ def folds(config: compose.Config, prepared: Any, splits: Sequence[Any], tracker:
     drawing = by_fold.folds_picture(rows, figures | bounds, measure, f"{name}: {n_songs} songs")
     style.save(drawing, folder / "folds.png")
     tables = [by_fold.folds_table(rows, songs, figures | bounds, measure), *tables]
+    told = cards.Told(parent, config, prepared, splits, songs, cuts, figures | bounds | cost | said, groups)
+    cards.of_folds(told, rows)
     describe(parent, figures | bounds | said | {"folds": len(rows)}, config)
     parent.finish()
     OPEN.remove(parent)
@@ -341,7 +351,7 @@ def examples(fitted: Any, prepared: Any) -> tuple[Any, list[str]]:
 
     chosen = _first_of_each(fitted, prepared)
     data = fitted.sides["test"]
-    read = [data.read([i], [prepared.spans[i][data.chosen[i][:1]]]) for i in chosen]
+    read = [data.read([i], [prepared.spans[i][data.own(i)[:1]]]) for i in chosen]
     with torch.no_grad():
         x = torch.cat([fitted.model.picture(r["x"], r.get("places")) for r in read])
     return x.numpy(), [f"{prepared.genres[prepared.labels.truth[i]]}: {prepared.tracks[i].id}" for i in chosen]

@@ -35,6 +35,7 @@ TINY = (
     "trainer.threads=1",
     "trainer.precision=32-true",
     "baselines=false",
+    "card=silent",
 )
 
 

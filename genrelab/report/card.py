@@ -159,7 +159,7 @@ def _figures(s: Sheet, test: pd.DataFrame) -> str:
         if f"test/song/{metric}" not in f:
             continue
         song, piece = (f"test/{unit}/{metric}" for unit in ("song", "slice"))
-        cells = [f"{percent(f.get(key))} {interval(f, key)}" for key in (song, piece)]
+        cells = [f"{percent(f.get(key))} {interval(f, key)}".removesuffix(f" {NONE}") for key in (song, piece)]
         cells += [percent(f.get(f"baseline/majority/{metric}")), percent(f.get(f"val/song/{metric}"))]
         rows.append([label, *cells])
     ours = [i for i, (label, *_) in enumerate(rows) if label == NAMES[s.measure]]

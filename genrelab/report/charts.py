@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from genrelab.report.html import MINUS, Html, text
+from genrelab.report.html import MINUS, MISSING, Html, text
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -229,7 +229,9 @@ def tracks(rows: Iterable[Reached], low: float = 0.0, high: float = 1.0, mark: t
             inner += f'<i style="left:{place(row.lo):.1f}%;width:{place(row.hi) - place(row.lo):.1f}%"></i>'
         if math.isfinite(row.value):
             inner += f'<b style="left:{place(row.value):.1f}%"></b>'
-        said = f"{100 * row.value:.1f}" + (f" [{100 * row.lo:.1f}, {100 * row.hi:.1f}]" if there else "")
+        said = (f"{100 * row.value:.1f}" if math.isfinite(row.value) else MISSING) + (
+            f" [{100 * row.lo:.1f}, {100 * row.hi:.1f}]" if there else ""
+        )
         made.append(
             f'<span class="name{ours}">{text(row.name)}</span><div class="track{ours}">{inner}</div>'
             f'<span class="value{ours}">{said.replace("-", MINUS)}</span>'

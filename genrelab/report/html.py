@@ -81,9 +81,9 @@ footer p { margin-top:6px; }
 """
 
 COPY = """
-for (const button of document.querySelectorAll("[data-copy]")) button.addEventListener("click", async () => {
-  try { await navigator.clipboard.writeText(button.previousElementSibling.textContent); button.textContent = "Copied"; }
-  catch { getSelection().selectAllChildren(button.previousElementSibling); }
+for (const button of document.querySelectorAll("[data-copy]")) button.addEventListener("click", () => {
+  getSelection().selectAllChildren(button.previousElementSibling);  // it can be copied by hand where we may not
+  if (document.execCommand("copy")) button.textContent = "Copied";  // allowed within MLflow's frame; clipboard is not
 });
 """
 

@@ -64,7 +64,6 @@ class Facts:
     score: str
     threshold: float
     verdict: str  # on the best trivial baseline, "" where there are none
-    tracked: bool
 
     @property
     def several(self) -> bool:
