@@ -24,7 +24,7 @@ STEPS = 16  # along the path from quiet to the song
 QUIET = 0.05  # of a bin's frames: the quantile that stands for its silence
 AT_ONCE = 64  # slices in one pass: bounds the memory of a long song
 SMOOTH_S, SMOOTH_BINS = 0.06, 1 / 100  # standard deviations; the second is a share of the bins
-FULL = 0.998  # of the points that speak for the genre: the quantile that counts as full weight
+FULL = 0.4  # of all that speaks for the genre: the share that lies where the weight is full
 WINDOW_S, OVERLAP = 0.09, 4  # of the transform that the sound is cut in; windows over one another
 BLOCK_S = 60.0  # cut at a time
 
@@ -140,8 +140,12 @@ def _weighed(gained: NDArray, hop_s: float) -> NDArray:
     from scipy.ndimage import gaussian_filter
 
     speaks = gaussian_filter(gained, (SMOOTH_BINS * len(gained), SMOOTH_S / hop_s)).clip(min=0)
-    there = speaks[speaks > 0]
-    return np.clip(speaks / np.quantile(there, FULL), 0, 1).astype(np.float32) if len(there) else speaks * 0
+    falling = np.sort(speaks, axis=None)[::-1]
+    share = np.cumsum(falling)
+    if not share[-1] > 0:
+        return np.zeros(gained.shape, np.float32)
+    full = falling[int(np.searchsorted(share, FULL * share[-1]))]
+    return np.clip(speaks / full, 0, 1).astype(np.float32)
 
 
 def heard(wave: Tensor, weight: NDArray, model: SongClassifier, sample_rate: int) -> NDArray:

@@ -136,6 +136,23 @@ def test_a_burst_that_decides_has_the_weight_and_is_what_is_heard(
     assert np.square(found.heard[rest]).sum() < 0.2 * np.square(wave[rest]).sum()
 
 
+@pytest.mark.parametrize("genre", GENRES)
+def test_what_is_heard_is_still_of_the_genre_and_the_rest_is_not(trained: SongClassifier, genre: str) -> None:
+    """The song as the model takes it, the part with the evidence alone, and what is left without it."""
+    wave, (other,) = song(genre, seed=5), set(GENRES) - {genre}
+    found = evidence(trained, wave, RATE, genre)
+
+    def margin(sound: np.ndarray) -> float:
+        x, _, _ = trained.slices(torch.from_numpy(sound), RATE)
+        with torch.no_grad():
+            said = trained(x, torch.tensor([len(x)])).slice.mean(0)
+        return float(said[GENRES.index(genre)] - said[GENRES.index(other)])
+
+    assert margin(wave) == pytest.approx(found.margin, rel=1e-4)
+    assert margin(found.heard) > 0.5 * found.margin
+    assert margin(wave - found.heard) < 0.5 * found.margin
+
+
 def test_of_two_bursts_each_genre_has_its_own(trained: SongClassifier) -> None:
     wave = song("knock", 0.5) + song("ping")
     for genre, at_s in (("knock", 0.5), ("ping", AT_S)):
