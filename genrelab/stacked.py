@@ -138,6 +138,7 @@ def embeddings(
         else:
             partial = path.with_suffix(".tmp.npy")
             rows = embedded(model.eval(), prepared, progress)
+            model.train()  # Lightning trains a model as it is given: in eval it would learn without dropout
             np.save(partial, rows)
             partial.replace(path)
             say(f"net=frozen: {len(rows)} {of} computed, for this and every later run on them")

@@ -55,9 +55,13 @@ def test_changed_code_has_another_name(tmp_path: Path, monkeypatch: pytest.Monke
 
 
 @pytest.mark.parametrize(
-    ("option", "tag", "expected"), [(3, "2", 3), (None, "2", 2), (None, None, os.cpu_count()), (1, None, 1)]
+    ("option", "tag", "asked", "expected"),
+    [(3, "2", "5", 3), (None, "2", "5", 2), (None, None, "5", 5), (None, None, "", os.cpu_count()), (1, None, "5", 1)],
 )
-def test_threads_are_those_asked_for_else_those_of_then(option: int | None, tag: str | None, expected: int) -> None:
+def test_threads_are_those_asked_for_else_those_of_then(
+    option: int | None, tag: str | None, asked: str, expected: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", asked)
     assert environment.threads_of({"threads": option}, {"threads": tag} if tag else {}) == expected
 
 

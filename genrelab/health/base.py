@@ -80,7 +80,7 @@ def is_free(lock: Path) -> bool:
 @contextmanager
 def held(lock: Path, patience_s: float = 0.0) -> Iterator[None]:
     """Holds a lock. Raises Busy where another process has it for longer."""
-    own = FileLock(lock, timeout=patience_s)
+    own, new = FileLock(lock, timeout=patience_s), not lock.exists()
     try:
         own.acquire()
     except Timeout:
@@ -88,6 +88,8 @@ def held(lock: Path, patience_s: float = 0.0) -> Iterator[None]:
     try:
         yield
     finally:
+        if new:  # nobody has used it yet
+            lock.unlink(missing_ok=True)
         own.release()
 
 

@@ -197,9 +197,12 @@ def _embeddings(store: Path, known: Collection[str] | None) -> Iterator[Finding]
         if not base.is_free(lock):
             continue
 
-        def mend(path: Path = path, lock: Path = lock) -> str:
+        def mend(path: Path = path, lock: Path = lock, whole: Path = whole) -> str:
             with base.held(lock):
-                return _deleted(path)
+                said = _deleted(path)
+                if not whole.exists():
+                    base.remove(lock)
+                return said
 
         if unfinished:
             yield _partial(store, path, mend)

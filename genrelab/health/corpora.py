@@ -31,6 +31,8 @@ def examine(store: Path, training: int) -> Iterator[Finding]:
         def mend(part: Path = part, lock: Path = lock) -> str:
             with base.held(lock):
                 base.remove(part)
+                if lock.parent == part.parent and not part.with_suffix("").exists() and not training:
+                    base.remove(lock)
             return "deleted"
 
         size = base.amount(base.size_of(part))

@@ -59,11 +59,13 @@ def examine(store: Path, there: Sequence[Open], elsewhere: bool) -> Iterator[Fin
         }[one.state]
 
         def mend(one: Open = one) -> str:
-            record = one.record
-            if process.state(record.tags.get(track.PROCESS, "")) == "alive":
+            now = next((o for o in open_runs(store) if o.record.id == one.record.id), None)
+            if now is None:
+                raise Busy("it has ended by now")
+            if now.state == "alive":
                 raise Busy("it goes on by now")
-            track.end(store, record, "KILLED", ENDED, int(1000 * (time.time() - one.silent_s)))
-            return f"KILLED; {_onward(record)}"
+            track.end(store, now.record, "KILLED", ENDED, int(1000 * (time.time() - now.silent_s)))
+            return f"KILLED; {_onward(now.record)}"
 
         if one.lost or elsewhere:
             remedy = f"ends it as KILLED; {_onward(record)}"
