@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from genrelab import compose, track
+from genrelab import compose, track, views
 from genrelab.types import UserError
 
 if TYPE_CHECKING:
@@ -54,7 +54,8 @@ def sides(record: track.Record) -> pd.DataFrame:
 def below(record: track.Record, config: Config, kind: str, marks: Mapping[str, object]) -> Iterator[track.Run]:
     """A run below another, in its experiment, that ends with the block: FAILED or KILLED where that does."""
     tracker = compose.instantiate(config["tracker"])
-    told = {k: v for k, v in record.tags.items() if k in ("data", "data_digest", "measure", "front", "net", "agg")}
+    columns = ("data", "data_digest", "measure", "task", *views.PARTS)
+    told = {k: v for k, v in record.tags.items() if k in columns}
     tags = told | {"kind": kind, "mlflow.parentRunId": record.id, "overrides": json.dumps([])} | dict(marks)
     run = tracker.begin(Path(config["store"]), record.experiment, f"{kind}-{record.name}", tags)
     try:

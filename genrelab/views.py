@@ -19,28 +19,33 @@ WIDTH_PX = {"tags": 72, "test": 205, "val": 205, "cost": 150}
 RUN_PX = 230  # of its name
 
 
-def key(measure: str = MEASURE) -> str:
-    """What a link calls the view of runs that are ordered by `measure`."""
-    return OWN + measure
+def key(by: str = MEASURE) -> str:
+    """What a link calls the view of runs that are ordered by this measure."""
+    return OWN + by
 
 
-def columns(measure: str = MEASURE) -> dict[str, int]:
+def measure(view: str) -> str:
+    """What orders the runs of a view of ours, as people read it."""
+    return view.removeprefix(OWN).replace("_", " ")
+
+
+def columns(by: str = MEASURE) -> dict[str, int]:
     """MLflow's name of each column, in their order, and its width in pixels."""
     wide = {f"tags.`{part}`": WIDTH_PX["tags"] for part in PARTS}
     for end in ("", "_lo", "_hi"):
-        wide[f"metrics.`test/song/{measure}{end}`"] = WIDTH_PX["test"]
-    wide[f"metrics.`val/song/{measure}`"] = WIDTH_PX["val"]
+        wide[f"metrics.`test/song/{by}{end}`"] = WIDTH_PX["test"]
+    wide[f"metrics.`val/song/{by}`"] = WIDTH_PX["val"]
     return wide | {f"metrics.`cost/{cost}`": WIDTH_PX["cost"] for cost in COSTS}
 
 
-def tag(measure: str = MEASURE) -> tuple[str, str]:
+def tag(by: str = MEASURE) -> tuple[str, str]:
     """The experiment's tag that holds the view, and its value.
 
     The best on validation comes first: test figures never order a list that is used to choose.
     """
-    shown = columns(measure)
+    shown = columns(by)
     state = {
-        "orderByKey": f"metrics.`val/song/{measure}`",
+        "orderByKey": f"metrics.`val/song/{by}`",
         "orderByAsc": False,
         "selectedColumns": list(shown),
         # what cannot be hidden stands in the order too, else it would be put last
@@ -48,8 +53,8 @@ def tag(measure: str = MEASURE) -> tuple[str, str]:
         "columnWidths": {"attributes.`Run Name`": RUN_PX, **shown},
     }
     now = int(time.time() * 1000)
-    view = {"name": f"genrelab: {measure.replace('_', ' ')}", "createdAt": now, "updatedAt": now}
-    return PREFIX + key(measure), json.dumps(view | {"state": json.dumps(state)})
+    view = {"name": f"genrelab: {measure(key(by))}", "createdAt": now, "updatedAt": now}
+    return PREFIX + key(by), json.dumps(view | {"state": json.dumps(state)})
 
 
 def keys(tags: dict[str, str]) -> list[str]:

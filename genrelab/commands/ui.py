@@ -88,7 +88,9 @@ def _links(address: str) -> list[str]:
             key, view = views.tag()  # its runs were made before there were views
             _asked(address, "experiments/set-experiment-tag", {"experiment_id": number, "key": key, "value": view})
             keys = [views.key()]
-        lines += [f"{name}: {views.link(address, number, key)}" for key in keys]
+        for key in keys:
+            by = f", {views.measure(key)}" if len(keys) > 1 else ""
+            lines.append(f"{name}{by}: {views.link(address, number, key)}")
     return lines[:MAX_LINKS]
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shlex
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -17,13 +16,14 @@ MANY = 30  # genres that are named
 def of_run(
     tags: Mapping[str, str],
     figures: Mapping[str, float],
-    overrides: Sequence[str],
+    command: str,
     rivals: Mapping[str, str],
     card: str = "",
 ) -> str:
     """The protocol in plain words, the test figure beside the best trivial baseline, and how to repeat the run.
 
-    tags, figures: as MLflow has them; rivals: baselines as people read them; card: where the run's page is, if there.
+    tags, figures: as MLflow has them; command: that trains so again; rivals: baselines as people read them; card:
+    where the run's page is, if there is one.
     """
     if "folds" in figures:
         sides = f"{round(figures['folds'])} folds, each song tested once by a model that never saw it"
@@ -51,7 +51,7 @@ def of_run(
     ]
     if card:
         lines.append(f"[The run's card: every figure, picture and mistake]({card})")
-    return "\n\n".join([*lines, f"Repeat it:\n\n{command(overrides)}"])
+    return "\n\n".join([*lines, f"Repeat it:\n\n    {command}"])
 
 
 def _reached(figures: Mapping[str, float], measure: str, rivals: Mapping[str, str]) -> str:
@@ -70,11 +70,11 @@ def _reached(figures: Mapping[str, float], measure: str, rivals: Mapping[str, st
     return " ".join(parts)
 
 
-def of_sweep(overrides: Sequence[str]) -> str:
-    """What a sweep's parent is."""
+def of_sweep(command: str) -> str:
+    """What a sweep's parent is; the command starts such a one."""
     return (
         "A sweep: a run below it for each combination. The best on validation is the first in the list of runs.\n\n"
-        f"Repeat it:\n\n{command([*overrides, '-m'])}"
+        f"Repeat it:\n\n    {command}"
     )
 
 
@@ -105,11 +105,6 @@ def of_data(name: str, tracks: Sequence[Any], genres: Sequence[str], digest: str
             f"- Costs: {costs}.",
         ]
     )
-
-
-def command(overrides: Sequence[str]) -> str:
-    """The command line, as a block."""
-    return f"    {shlex.join(['python', '-m', 'genrelab', *overrides])}"
 
 
 def _percent(x: float) -> str:

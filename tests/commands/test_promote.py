@@ -14,6 +14,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -289,7 +290,8 @@ def server(trained: Trained, tmp_path_factory: pytest.TempPathFactory) -> Iterat
         yield address
     finally:
         left = psutil.Process(process.pid).children(recursive=True) if process.poll() is None else []
-        os.killpg(process.pid, signal.SIGTERM)
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGTERM)
         process.wait(20)
         _, alive = psutil.wait_procs(left, timeout=10)
         for child in alive:
