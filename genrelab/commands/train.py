@@ -148,6 +148,7 @@ def resume(argv: Sequence[str], word: str) -> int:
     if record.status == "FINISHED":
         say(f"{record.name} ({record.id[:8]}) is finished: nothing is left to do")
         return 0
+    track.idle(record)
     if record.kind == "sweep":
         os.environ[sweep.PARENT], os.environ[sweep.RESUME] = record.id, "1"
         return launch([*json.loads(record.tags["overrides"]), *words.quoted([f"store={store}"]), "--multirun"])
