@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -27,7 +28,8 @@ class Parent(Callback):
         del kwargs
         from omegaconf import OmegaConf
 
-        from genrelab import compose, paths
+        from genrelab import cards, compose, paths
+        from genrelab.report import notes
         from genrelab.track import write_json
 
         BEGUN.update(n_boot=config.trainer.n_boot, seed=config.seed)
@@ -38,16 +40,27 @@ class Parent(Callback):
         words = [*config.hydra.overrides.task, *config.hydra.overrides.hydra]
         words = [w for w in words if w != "hydra.mode=MULTIRUN"]
         experiment = compose.data_name(config)
-        tags = {"kind": "sweep", "overrides": json.dumps(words), "data": experiment}
-        name = "sweep " + " ".join(w for w in words if not w.startswith(("store=", "hydra")))[:200]
+        tags = swept(config.hydra.runtime.choices, words, config.seed) | {"kind": "sweep", "data": experiment}
+        tags |= {"overrides": json.dumps(words), "measure": compose.instantiate(config.task).measure}
+        told = [w for w in words if not w.startswith(("store=", "hydra"))]
+        # first what differs: a list shows the beginning of a name
+        name = "sweep " + " ".join(sorted(told, key=lambda w: not re.search(r",|glob\(|\(.*:", w)))[:200]
         resumed = os.environ.get(PARENT)
         run = tracker.begin(store, experiment, name, tags, resume=resumed)
         os.environ[PARENT] = run.id
         BEGUN["parent"] = run
+        run.describe(notes.of_sweep(cards.command("-m", *(w for w in words if not w.startswith("store=")))))
         if not resumed:
             write_json(
                 run.folder / "sweep.json", {"overrides": words, "config": OmegaConf.to_container(config.hydra.sweeper)}
             )
+
+
+def swept(choices: Mapping[str, Any], words: list[str], seed: int) -> dict[str, object]:
+    """The tags of a sweep's parts, those of a run; what differs from run to run stands as the user wrote it."""
+    given = dict(w.split("=", 1) for w in words if "=" in w)
+    parts = {k: choices[k] for k in ("front", "slice", "net", "agg", "task", "split") if choices.get(k)}
+    return {k: given.get(k, usual) for k, usual in (parts | {"seed": seed}).items()}
 
 
 def results(folder: Path) -> list[dict[str, Any]]:
