@@ -101,8 +101,8 @@ def of_folds(told: Told, rows: Sequence[Mapping[str, Any]]) -> None:
     for k, row in enumerate(rows):
         own = artifacts.side_of(told.songs[told.songs["fold"] == k], "test")
         f, key = row["figures"], f"test/song/{measure}"
-        figures = [percent(f.get(f"val/song/{measure}")), f"{percent(f[key])} {interval(f, key)}".removesuffix(f" {NONE}")]
-        figures.append(percent(f.get(f"test/slice/{measure}")))
+        tested = f"{percent(f[key])} {interval(f, key)}".removesuffix(f" {NONE}")
+        figures = [percent(f.get(f"val/song/{measure}")), tested, percent(f.get(f"test/slice/{measure}"))]
         table.append((k + 1, row["run_id"][:8] or row["name"], *figures, len(own), own["split_group"].nunique()))
     none = {"temperature": None, "score": "", "threshold": 0.0, "seen": (), "filters": (), "history": (), "kept": None}
     _write(told, found, n_wrong, none | {"below": "", "folds": tuple(table)})
@@ -183,8 +183,6 @@ def _write(told: Told, found: Sequence[Mistake], n_wrong: int, parts: Mapping[st
 
 
 def _facts(told: Told, parts: Mapping[str, Any]) -> Facts:
-    import numpy as np
-
     from genrelab.data.split import crossings
     from genrelab.evaluate.calibration import ece
     from genrelab.front.resolution import sentence
@@ -200,7 +198,7 @@ def _facts(told: Told, parts: Mapping[str, Any]) -> Facts:
         counts = dict.fromkeys(counts, len(test))
     raw = believed(test, None)
     off = told.figures.get("test/song/ece", ece(raw.max(1), rightly(test, raw)))
-    lengths = np.concatenate([np.diff(np.asarray(s), axis=1).ravel() for s in prepared.spans])
+    lengths = told.cuts["end_s"] - told.cuts["start_s"]
     return Facts(
         config=told.config,
         data=prepared.name,

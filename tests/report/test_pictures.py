@@ -1,10 +1,12 @@
 """Pictures are read back: what is drawn is the data, ticks stand where the frequency is."""
 
+import re
+
 import numpy as np
 import pytest
 
 from genrelab.report import style
-from genrelab.report.pictures import confusion_picture, curves_picture, frequency_ticks, slices_picture
+from genrelab.report.pictures import confusion_picture, curves_charts, curves_picture, frequency_ticks, slices_picture
 
 MEL_HZ = 700 * (10 ** (np.linspace(0, 2595 * np.log10(1 + 11025 / 700), 130)[1:-1] / 2595) - 1)
 LINEAR_HZ = np.linspace(0, 11025, 128)
@@ -151,3 +153,15 @@ def test_saved_twice_it_is_the_same_white_png(tmp_path):
     pixels = imread(one)
     assert pixels.shape[:2] == (435, 1080)  # 2.9 x 7.2 inches at 150 dpi
     np.testing.assert_array_equal(pixels[0, 0, :3], 1.0)
+
+
+def test_the_curves_of_a_page_are_the_pictures_and_count_epochs_from_one():
+    rows = [row | {"epoch": e} for e, row in enumerate(history(3))]  # as training has them
+    loss, reached = curves_charts(rows, 2, "balanced_accuracy")
+    assert loss.count('class="line ') == reached.count('class="line ') == 2
+    assert loss.count("<circle ") == 6
+    ticks = re.findall(r'text-anchor="middle">(\d)<', loss)
+    assert ticks == ["1", "2", "3"]
+    right = re.findall(r'cx="([\d.]+)"', loss)[2]
+    assert f'class="rule" d="M{right}' in loss  # the last epoch was kept
+    assert curves_charts([{"train/loss": 2.0}], None, "balanced_accuracy")[0].count("<circle ") == 1

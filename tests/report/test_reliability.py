@@ -1,12 +1,14 @@
 """The picture of calibration: what is drawn is the figures."""
 
+import re
+
 import numpy as np
 import pytest
 from matplotlib.colors import to_hex
 
 from genrelab.evaluate.calibration import aurc, ece, reliability, risk_coverage
 from genrelab.report import style
-from genrelab.report.reliability import N_BINS, reliability_picture
+from genrelab.report.reliability import N_BINS, reliability_chart, reliability_picture, risk_chart
 from tests.report.reading import lies_well
 
 
@@ -57,3 +59,23 @@ def test_words_lie_well(power, right):
     was = {"some": was, "all": np.ones_like(was), "none": np.zeros_like(was)}[right]
     title = "mel-cnn-transformer-a-long-data-set-s0: 1234 test songs"
     lies_well(reliability_picture((confidence, was), (confidence, was), (confidence, was), title))
+
+
+def test_the_charts_of_a_page_show_the_same_bins_and_risk():
+    before, after = believed(0.3), believed(1.0)
+    made = reliability_chart(before, after)
+    for said, colour in ((before, "q"), (after, "a")):
+        n = int((reliability(*said, N_BINS)[2] > 0).sum())
+        assert made.count(f'<circle class="dot {colour}"') == n
+        assert f"ECE {100 * ece(*said):.1f} %" in made
+    alone = reliability_chart(before, None)
+    assert "dot q" not in alone and "calibrated" not in alone.replace("uncalibrated", "")
+    risk = risk_chart(after)
+    (way,) = re.findall(r'class="line a" d="([^"]*)"', risk)
+    assert way.count("L") + 1 == len(risk_coverage(*after)[0])
+    assert f"AURC {aurc(*after):.3f}" in risk and f"all answered: {100 * (1 - after[1].mean()):.1f} %" in risk
+
+
+def test_a_run_without_fault_has_a_chart_too():
+    confidence, _ = believed(1.0)
+    assert "nan" not in risk_chart((confidence, np.ones(len(confidence), bool)))
