@@ -23,6 +23,7 @@ def verbs() -> dict[str, str]:
     return {
         "audit": "find what in a data set and its split makes figures too good",
         "bench": "time genrelab's parts beside their peers on this machine",
+        "compare": "compare runs song by song: differences with intervals, tests, a page",
         "doctor": "say what is wrong with a store, and mend it on --fix",
         "embed": "write the embeddings of a run's songs to a parquet file",
         "eval": "test a finished run on another collection",

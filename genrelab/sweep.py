@@ -15,7 +15,7 @@ from typing import Any
 
 from hydra.experimental.callback import Callback
 
-from genrelab.types import MEASURE
+from genrelab.types import MEASURE, UserError
 
 PARENT, RESUME, FOLDER = "GENRELAB_PARENT", "GENRELAB_RESUME_SWEEP", "GENRELAB_SWEEP_DIR"
 BEGUN: dict[str, Any] = {}  # of this process's sweep: parent (its run), n_boot, seed, report
@@ -69,17 +69,22 @@ def results(folder: Path) -> list[dict[str, Any]]:
     return [json.loads(f.read_text()) for f in files]
 
 
-def differences(rows: list[dict[str, Any]], n_boot: int, seed: int) -> list[tuple[str, str, Any]]:
-    """The run that is best on validation less every other one, on the test songs: (name, other, difference)."""
-    from genrelab.report import artifacts
+def compared(rows: list[dict[str, Any]], run: Any) -> list[Any]:
+    """The finished runs beside one another, as `compare` does it: what there is to show; page and figures in `run`."""
+    from genrelab import comparison
+    from genrelab.report.compare import outcome
 
-    done = [r for r in rows if r["status"] == "FINISHED"]
-    done.sort(key=lambda r: -r["figures"].get(f"val/song/{r['measure']}", 0.0))
-    if len(done) < 2:
+    if len(rows) < 2 or run is None:
         return []
-    songs = [artifacts.load(Path(r["folder"]))[0] for r in done]
-    found = [artifacts.difference(songs[0], s, done[0]["measure"], n_boot, seed) for s in songs[1:]]
-    return [(done[0]["name"], r["name"], d) for r, d in zip(done[1:], found, strict=True) if d is not None]
+    try:
+        known = [run.client.get_run(r["run_id"]).data.tags if run.client else {} for r in rows]
+        entries = [comparison.of_row(r, tags) for r, tags in zip(rows, known, strict=True)]
+        result = outcome(entries, n_boot=BEGUN["n_boot"], factors=True)
+        facts = [("data", run.experiment)] if run.experiment else []
+        command = f"python -m genrelab compare --sweep {run.id[:8] or 'last'}"
+        return comparison.told(result, run.folder, run.name, facts, command, run)
+    except UserError as error:
+        return [f"not compared: {error}"]
 
 
 def abandon(reason: str) -> None:
@@ -96,9 +101,10 @@ def finish() -> tuple[int, list[Any]]:
 
     rows = results(Path(os.environ[FOLDER]))
     failed = [r for r in rows if r["status"] != "FINISHED"]
+    beside = compared([r for r in rows if r["status"] == "FINISHED"], BEGUN.get("parent"))
     for row, name in zip(rows, distinct(rows), strict=True):
         row["name"] = name
-    tables: list[Any] = [sweep_table(rows, differences(rows, BEGUN["n_boot"], BEGUN["seed"]))]
+    tables: list[Any] = [sweep_table(rows), *beside]
     done = [r for r in rows if r["status"] == "FINISHED"]
     if said := nested(done, BEGUN["n_boot"], BEGUN["seed"]):
         tables.append(said)

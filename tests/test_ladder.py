@@ -88,6 +88,8 @@ def test_folds_have_a_row_each_and_a_sweep_over_them_chooses_in_each_fold(
         for k, fold in enumerate(folds):
             own = pd.read_parquet(folder_of(fold) / "predictions.parquet")
             assert list(pooled["id"][pooled["fold"] == k]) == list(own["id"])
+    (line,) = [row for row in said.out.splitlines() if row.startswith(("vote less mean ", "mean less vote "))]
+    assert f"2 runs, {songs.n} test songs" in said.out
     (line,) = [row for row in said.out.splitlines() if row.startswith("nested: ")]
     assert line.split()[1].replace(".", "").isdigit()
 

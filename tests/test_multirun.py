@@ -43,9 +43,20 @@ def test_four_combinations_are_four_children_of_one_run(
     assert len(rows) == 4
     by_validation = sorted((c.data.metrics["val/song/balanced_accuracy"] for c in children), reverse=True)
     assert [float(row.split()[2]) for row in rows] == pytest.approx([100 * v for v in by_validation], abs=0.051)
-    assert "paired on" in said.out
+    assert "p among " in " ".join(said.out.split())
+    assert "4 runs, " in said.out
+    page = Path(parent.info.artifact_uri.removeprefix("file://")) / "comparison.html"
+    assert f"page: {page}" in said.out
+    best = max(children, key=lambda c: c.data.metrics["val/song/balanced_accuracy"])
+    assert {k for k in parent.data.metrics if k.startswith("compare/") and k.endswith("/difference")} >= {
+        f"compare/{_arm(best)} less {_arm(c)}/difference" for c in children if c is not best
+    }
     assert parent.data.metrics["children"] == 4
     assert parent.data.metrics["best/val/song/balanced_accuracy"] == pytest.approx(by_validation[0])
+
+
+def _arm(run: Any) -> str:
+    return f"{run.data.tags['front']}-{run.data.tags['agg']}"
 
 
 def test_a_child_that_fails_is_shown_and_the_others_finish(call: Call, songs: Songs, tmp_path: Path) -> None:

@@ -26,7 +26,7 @@ def differences_picture(outcome: Outcome) -> Figure:
 
     shown = outcome.versus[:MOST]
     with mpl.rc_context(style.RC):
-        figure = style.blank(6.4, 0.3 * len(shown) + 1.2)
+        figure = style.blank(4.4 + 0.07 * max(len(v.name) for v in shown), 0.3 * len(shown) + 1.2)
         axes = figure.subplots()
         axes.axvline(0, color=style.QUIET, linewidth=0.8)
         for y, v in enumerate(shown):
@@ -37,7 +37,7 @@ def differences_picture(outcome: Outcome) -> Figure:
             axes.plot(100 * c.points, y, "o", color=colour, markersize=5, markerfacecolor=filled)
         axes.set_yticks(range(len(shown)), [v.name for v in shown])
         axes.set_ylim(len(shown) - 0.4, -0.6)
-        axes.set_xlabel(f"points of {NAMES[outcome.measure]} per song, 95 % interval; filled: told apart")
+        axes.set_xlabel(f"points of {NAMES[outcome.measure]} per song; filled: told apart")
         axes.grid(axis="x", color=style.GRID, linewidth=0.6)
         axes.set_axisbelow(True)
         style.bare(axes)
@@ -54,7 +54,9 @@ def genres_picture(outcome: Outcome, agreements: Sequence[Agreement]) -> Figure:
     table = np.array([[100 * one.genres.get(g, np.nan) for g in genres] for _, one in shown])
     most = max(5.0, float(np.nanmax(np.abs(table), initial=0.0)))
     with mpl.rc_context(style.RC):
-        figure = style.blank(0.5 * len(genres) + 3.2, 0.3 * len(shown) + 1.6)
+        figure = style.blank(
+            0.5 * len(genres) + 1.2 + 0.07 * max(len(v.name) for v, _ in shown), 0.3 * len(shown) + 1.6
+        )
         axes = figure.subplots()
         colours = LinearSegmentedColormap.from_list("less", [SECOND, "#f7f5f1", FIRST])
         image = axes.imshow(table, cmap=colours, vmin=-most, vmax=most, aspect="auto")

@@ -97,8 +97,9 @@ def _names(groups: Sequence[Sequence[Entry]], *, seeds: bool) -> list[str]:
         again = {n for n, k in Counter(names).items() if k > 1}
         own = [sorted(w - common) if len(w - common) <= MOST_WORDS else [] for w in words]
         names = [" ".join([n, *w]) if n in again else n for n, w in zip(names, own, strict=True)]
-    if len(set(names)) < len(names):
-        return [f"{n} ({g[0].id[:8] or i})" for i, (n, g) in enumerate(zip(names, groups, strict=True))]
+        again = {n for n, k in Counter(names).items() if k > 1}
+        told = [f"({g[0].id[:8] or i})" for i, g in enumerate(groups, 1)]
+        return [f"{n} {t}" if n in again else n for n, t in zip(names, told, strict=True)]
     parts = [n.split("-") for n in names]
     shared = set.intersection(*map(set, parts))
     short = ["-".join(w for w in own if w not in shared) for own in parts]

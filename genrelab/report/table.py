@@ -88,15 +88,13 @@ def numbers_table(
     return _Numbers(title, headings, rows, named=named)
 
 
-def sweep_table(
-    rows: Sequence[Mapping[str, Any]], differences: Sequence[tuple[str, str, Difference]] = ()
-) -> RenderableType:
+def sweep_table(rows: Sequence[Mapping[str, Any]]) -> RenderableType:
     """A row a run, the best on validation first, the failed last with their reason.
 
     rows: dicts of name, run_id, status ("FINISHED", "FAILED" ...), reason, figures (as in `run_table`, with
-    `val/song/balanced_accuracy` and `cost/train_s`); differences: (name, other name, difference), a sentence each.
+    `val/song/balanced_accuracy` and `cost/train_s`).
     """
-    return _Sweep(rows, differences)
+    return _Sweep(rows)
 
 
 def unusable_table(unusable: Sequence[Unusable]) -> RenderableType:
@@ -146,14 +144,11 @@ def quantity(value: float | None) -> str:
 class _Sweep:
     """Knows the width only when it is printed: the reason of a failed run takes the rest of its line."""
 
-    def __init__(self, rows: Sequence[Mapping[str, Any]], differences: Sequence[tuple[str, str, Difference]]) -> None:
+    def __init__(self, rows: Sequence[Mapping[str, Any]]) -> None:
         self.done = sorted((row for row in rows if row["status"] == "FINISHED"), key=_chosen, reverse=True)
         self.failed = [row for row in rows if row["status"] != "FINISHED"]
-        self.differences = differences
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[RenderableType]:
-        from rich.text import Text
-
         headings = ["run", "id", "val", "test per song", "test per slice", "train, s", "status"]
         cells = [self._cells(row) for row in self.done]
         columns: list[Sequence[str]] = [[row[i] for row in cells] for i in range(len(headings))]
@@ -175,10 +170,6 @@ class _Sweep:
             yield table
         if self.failed:
             yield self._failures(widths[0], widths[1], options.max_width, terminal=console.is_terminal)
-        if self.differences:
-            yield Text("")
-        for name, other, d in self.differences:
-            yield Text(sentence(name, other, d))
 
     def _failures(self, name_width: int, id_width: int, room: int, *, terminal: bool) -> Table:
         """The failed runs, under the same first two columns. A log keeps the reason whole, a terminal one line."""

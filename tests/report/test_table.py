@@ -85,8 +85,7 @@ def rows():
 
 @WIDTHS
 def test_a_sweep_is_ordered_by_validation_the_failed_last(width):
-    d = Difference("balanced_accuracy", 0.041, 0.012, 0.0704, True, 240, 240, 9)
-    lines = printed(sweep_table(rows(), [("mel-gru", "stft-vote", d)]), width)
+    lines = printed(sweep_table(rows()), width)
     places = [next(i for i, line in enumerate(lines) if run in line) for run in ("b1b2", "a1b2", "c1b2", "ffff")]
     assert places == sorted(places)
     best = " ".join(lines[places[0]].split())
@@ -95,7 +94,6 @@ def test_a_sweep_is_ordered_by_validation_the_failed_last(width):
     assert lines[places[3]].startswith("raw-gru ")
     assert "FAILED: no [memory] no [memory]" in lines[places[3]]
     assert sum(line.count("[memory]") for line in lines) == 9  # a log keeps the reason whole
-    assert lines[-1] == "mel-gru - stft-vote: +4.1 points [1.2, 7.0], paired on 240 songs"
     assert ("finished" in " ".join(lines)) == (width == 120)
 
 
@@ -125,6 +123,7 @@ def test_a_reason_is_red():
 @pytest.mark.parametrize(
     ("d", "said"),
     [
+        (("m", 0.041, 0.012, 0.0704, True, 240, 240, 9), "+4.1 points [1.2, 7.0], paired on 240 songs"),
         (("m", -0.041, -0.07, -0.012, False, 240, 200, 9), "-4.1 points [-7.0, -1.2], unpaired, 240 and 200 songs"),
         (("m", 0.0, 0.0, 0.0, True, 9, 9, 5), "+0.0 points [0.0, 0.0], paired on 9 songs"),
         (("m", 0.1, float("nan"), float("nan"), True, 9, 9, 1), "+10.0 points [–, –], paired on 9 songs, unreliable"),
