@@ -239,7 +239,8 @@ def _verdict(told: Told) -> str:
     )
     n = int((told.songs["split"] == "test").sum())
     ends = f["baseline/gain"], f["baseline/gain_lo"], f["baseline/gain_hi"]
-    return baselines.verdict(baselines.WORDS[best], Difference(MEASURE, *ends, True, n, n, min(told.groups.values())))
+    fewest = min((g for g in told.groups.values() if g), default=0)
+    return baselines.verdict(baselines.WORDS[best], Difference(MEASURE, *ends, True, n, n, fewest))
 
 
 def _summary(told: Told, f: Facts) -> tuple[tuple[str, str], ...]:
