@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -62,7 +63,8 @@ def run(
     rows += [(f.what, f.where, f.amount, f.remedy) for f in found if not fix or (f.what, f.where) not in tried]
     BAR.clear()
     if rows:
-        show(findings_table(rows, fixed=fix))
+        short = [[re.sub(r"([0-9a-f]{8})[0-9a-f]{24}", "\\1…", cell) for cell in row] for row in rows]
+        show(findings_table(short, fixed=fix))
         show("")
     show(sizes_table(_sizes(store)))
     show("")

@@ -24,8 +24,12 @@ def examine(store: Path, training: int) -> Iterator[Finding]:
             yield from _corpus(store, folder, training)
     for part in (*data.glob("*.part"), *(games / "packages").glob("*.part")):
         lock = games / "lock" if part.parent.parent == games else Path(f"{part}".removesuffix(".part") + ".lock")
+        where = part.relative_to(store).as_posix()
         if not base.is_free(lock):
-            yield Finding("is being made now", part.relative_to(store).as_posix(), wrong=False)
+            yield Finding("is being made now", where, wrong=False)
+            continue
+        if (part / "manifest.csv").is_file():  # _corpus left it so
+            yield Finding("data with gaps", where, "", "nothing: the next run that asks for it fills them", wrong=False)
             continue
 
         def mend(part: Path = part, lock: Path = lock) -> str:
@@ -37,7 +41,7 @@ def examine(store: Path, training: int) -> Iterator[Finding]:
 
         size = base.amount(base.size_of(part))
         what = "half-made data: the same data=... would go on with it"
-        yield Finding(what, part.relative_to(store).as_posix(), size, "deletes it; made again when needed", mend)
+        yield Finding(what, where, size, "deletes it; made again when needed", mend)
 
 
 def _corpus(store: Path, folder: Path, training: int) -> Iterator[Finding]:
@@ -65,13 +69,13 @@ def _corpus(store: Path, folder: Path, training: int) -> Iterator[Finding]:
             raise Busy(f"{base.count(training, 'run')} in training may hear it")
         with base.held(lock):
             for path in lost:
-                base.remove(path)  # an empty file would be taken for a song
+                if path != manifest:
+                    base.remove(path)  # an empty file would be taken for a song
             if fetched:  # a package that is there is not fetched again
                 for name in broken:
                     base.moved(store, packages / name)
                 base.remove(manifest)
-            else:
-                base.remove(manifest)
+            else:  # the manifest goes with it, and is written anew when all songs are there
                 folder.rename(folder.with_name(f"{folder.name}.part"))
         return "made whole by the next run that asks for it"
 

@@ -14,6 +14,7 @@ from genrelab.health import base
 from genrelab.health.base import Busy, Finding
 
 RUN_ID = re.compile(r"[0-9a-f]{32}")
+LONG = 40  # characters of a name that are shown
 SILENT_S = 24 * 3600.0  # a run of another machine that wrote nothing for so long is taken for dead
 NEEDED = ("config.yaml", "predictions.parquet")  # what a finished run is nothing without
 ENDED = "its process was killed; ended by doctor"
@@ -47,7 +48,8 @@ def examine(store: Path, there: Sequence[Open], elsewhere: bool) -> Iterator[Fin
     """elsewhere: the user knows that the runs of other machines, and those of which no process is known, are dead."""
     for one in there:
         record, where = one.record, _where(store, one.record.folder)
-        named = f"{record.kind or 'run'} {record.name} ({record.id[:8]})"
+        name = record.name if len(record.name) <= LONG else f"{record.name[:LONG]}…"
+        named = f"{name} ({record.id[:8]})" if record.kind == "sweep" else f"{record.kind} {name} ({record.id[:8]})"
         ago, tag = duration(one.silent_s), record.tags.get(track.PROCESS, "")
         if one.state == "alive":
             yield Finding(f"{named} goes on in process {process.pid(tag)}", where, f"wrote {ago} ago", wrong=False)
@@ -69,10 +71,10 @@ def examine(store: Path, there: Sequence[Open], elsewhere: bool) -> Iterator[Fin
 
         if one.lost or elsewhere:
             remedy = f"ends it as KILLED; {_onward(record)}"
-            yield Finding(f"{named} is RUNNING {whose}", where, f"wrote {ago} ago", remedy, mend)
+            yield Finding(f"{named} is RUNNING, {whose}", where, f"wrote {ago} ago", remedy, mend)
         else:
             remedy = "nothing; if you know that it is dead: --fix --elsewhere"
-            yield Finding(f"{named} is RUNNING {whose}", where, f"wrote {ago} ago", remedy, wrong=False)
+            yield Finding(f"{named} is RUNNING, {whose}", where, f"wrote {ago} ago", remedy, wrong=False)
 
 
 def artifacts(store: Path) -> Iterator[Finding]:

@@ -67,6 +67,9 @@ def test_lost_songs_are_made_by_the_next_run_and_the_others_are_kept(tmp_path: P
         next(iter(corpora.examine(tmp_path, 1))).mend()  # type: ignore[misc]
     finding.mend()  # type: ignore[misc]
     assert not folder.exists()
+    waiting = only(tmp_path)  # what is there is not deleted for being half made
+    assert not waiting.wrong
+    assert waiting.mend is None
     made_once(folder, make)
     assert found(tmp_path) == []
     assert (folder / "songs" / "b.wav").read_text() == "sound of b"
