@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from omegaconf import MISSING, OmegaConf
 
 from genrelab import paths, words
-from genrelab.types import Beats, Labels, Track, Unusable, UserError, digest
+from genrelab.types import Beats, Labels, Track, Unusable, UserError
 
 if TYPE_CHECKING:
     import torch
@@ -225,7 +225,7 @@ def prepare(config: Config, progress: Progress) -> Prepared:
     """Tracks of the source, their labels, pictures and slices."""
     from genrelab import store
     from genrelab.data.grids import grids
-    from genrelab.data.manifest import manifest_rows
+    from genrelab.data.manifest import data_digest
     from genrelab.evaluate.hierarchy import Tree
     from genrelab.slice.base import Spans
 
@@ -266,16 +266,9 @@ def prepare(config: Config, progress: Progress) -> Prepared:
         beats = grids(tracks, pictures.keys, lengths_s, source.beats, **options)
     spans = Spans(slicer.spans(d, b) for d, b in zip(lengths_s, beats, strict=True))
     n_off = sum(not slicer.follows(b, d) for b, d in zip(beats, lengths_s, strict=True)) if slicer.needs_beats else 0
-    rows = manifest_rows(tracks)
-    said = sorted(
-        ({k: v for k, v in row.items() if k not in ("path", "beats")} | {"key": key}).items()
-        for row, key in zip(rows, pictures.keys, strict=True)
-    )
-    name = source.name
+    told = data_digest(tracks, pictures.keys)
     seconds = time.perf_counter() - began
-    return Prepared(
-        name, tracks, unusable, labels, pictures, spans, front, slicer, n_off, tree, digest(said), seconds
-    )
+    return Prepared(source.name, tracks, unusable, labels, pictures, spans, front, slicer, n_off, tree, told, seconds)
 
 
 def limited(tracks: list[Track], limit: int | None) -> list[Track]:

@@ -251,7 +251,7 @@ def loader_of_all(data: SongSlices, batch_songs: int) -> Any:
     """All slices of a side, cut where validation cuts them."""
     for begin in range(0, len(data), batch_songs):
         songs = [int(i) for i in data.songs[begin : begin + batch_songs]]
-        yield data.read(songs, [data.spans[i][data.chosen[i]] for i in songs])
+        yield data.read(songs, [data.spans[i][data.own(i)] for i in songs])
 
 
 def measured_precision(config: Config, model: SongClassifier, batch: Any) -> str:

@@ -32,7 +32,7 @@ Progress = Callable[[str, int, int], None]  # what, done, of how many
 COMMIT_EVERY = 32  # songs: what an interrupt loses at most
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Heard:
     """What decoding one track found."""
 

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import zip_longest
 from pathlib import Path
 
-from genrelab.types import Beats, Track, UserError
+from genrelab.types import Beats, Track, UserError, digest
 
 TEXTS = ("artist", "album", "studio", "track", "group", "licence")  # columns taken as they are
 NUMBERS = {"start_s": "seconds, 0 or more", "duration_s": "seconds above 0", "tempo_bpm": "beats per minute above 0"}
@@ -227,6 +227,15 @@ def manifest_rows(tracks: Sequence[Track], folder: Path | None = None) -> list[d
         }
         for track in tracks
     ]
+
+
+def data_digest(tracks: Sequence[Track], keys: Sequence[str]) -> str:
+    """12 hexadecimal digits that name what is known of songs and their sounds (`keys`), in any order and any place."""
+    told = []  # a digest a row: the rows themselves would weigh more than all the rest of a run
+    for track, key in zip(tracks, keys, strict=True):
+        (row,) = manifest_rows([track])
+        told.append(digest({k: v for k, v in row.items() if k not in ("path", "beats")} | {"key": key}))
+    return digest(sorted(told))
 
 
 def read_beats(path: Path) -> Beats:

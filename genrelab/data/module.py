@@ -41,9 +41,8 @@ class SongSlices(Dataset[Batch]):
     ) -> None:
         self.pictures, self.spans, self.labels = pictures, spans, labels
         self.slicer, self.front, self.seed, self.epoch = slicer, front, seed, 0
-        self.training = side == "train"
-        self.chosen = {i: split.slices(i, len(s), side) for i, s in enumerate(spans)}
-        self.songs = np.array([i for i, c in self.chosen.items() if len(c)], dtype=np.int64)
+        self.training, self.side, self.split = side == "train", side, split
+        self.songs = np.array([i for i in range(len(spans)) if len(self.own(i))], dtype=np.int64)
         # a shifted slice would reach into its neighbour, which may lie on the other side
         self.jitter = slicer.jitter and self.training and split.kind != "slice"
 
@@ -73,18 +72,22 @@ class SongSlices(Dataset[Batch]):
             "target": torch.from_numpy(self.labels.target[songs]),
         }
 
+    def own(self, i: int) -> np.ndarray:
+        """Which of song i's slices lie on this side: rising indices."""
+        return self.split.slices(i, len(self.spans[i]), self.side)
+
     def random(self, i: int) -> np.random.Generator:
         """What decides about song i in this epoch."""
         return np.random.default_rng((self.seed, self.epoch, i))
 
     def window(self, i: int, random: np.random.Generator) -> np.ndarray:
         """Which of its slices song i gives now: rising indices."""
-        chosen = self.chosen[i]
+        own = self.own(i)
         if not self.training:
-            return chosen
-        most = self.slicer.max_per_song or len(chosen)
-        begin = random.integers(max(1, len(chosen) - most + 1))
-        return chosen[begin : begin + most]
+            return own
+        most = self.slicer.max_per_song or len(own)
+        begin = random.integers(max(1, len(own) - most + 1))
+        return own[begin : begin + most]
 
     def pick(self, i: int) -> Tensor:
         """The spans (S, 2) that song i gives now."""

@@ -2,12 +2,39 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Iterable, Sequence
+from typing import Any, Protocol
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from genrelab.types import Beats
+
+
+class Spans(Sequence[Tensor]):
+    """The spans of many songs, (S, 2) seconds each, in one array: a tensor a song would weigh more than it holds."""
+
+    def __init__(self, songs: Iterable[Tensor]) -> None:
+        parts, counts = [torch.zeros(0, 2)], [0]
+        waiting: list[Tensor] = []
+        for spans in songs:
+            waiting.append(spans)
+            counts.append(len(spans))
+            if len(waiting) == 1000:
+                parts.append(torch.cat(waiting))
+                waiting = []
+        self.values = torch.cat([*parts, *waiting])
+        self.first = np.cumsum(counts)
+
+    def __len__(self) -> int:
+        return len(self.first) - 1
+
+    def __getitem__(self, i: Any) -> Any:
+        if isinstance(i, slice):
+            return [self[k] for k in range(*i.indices(len(self)))]
+        i = range(len(self))[i]
+        return self.values[self.first[i] : self.first[i + 1]]
 
 
 class Slicer(Protocol):

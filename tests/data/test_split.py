@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -135,11 +136,11 @@ def test_auto_takes_the_first_key_that_holds_and_says_so() -> None:
     (split,) = auto().splits(tracks, 0)
     assert split.kind == "artist"
     assert "split by artist: metal 5, pop 6 artists" in split.notes
-    grouped = [Track(**{**vars(t), "group": f"{t.genres[0]}{i % 3}"}) for i, t in enumerate(tracks)]
+    grouped = [replace(t, group=f"{t.genres[0]}{i % 3}") for i, t in enumerate(tracks)]
     assert auto().splits(grouped, 0)[0].kind == "group"
-    two = [Track(**{**vars(t), "group": f"{t.genres[0]}{i % 2}"}) for i, t in enumerate(tracks)]
+    two = [replace(t, group=f"{t.genres[0]}{i % 2}") for i, t in enumerate(tracks)]
     assert auto().splits(two, 0)[0].kind == "artist"  # 2 values in a genre are not enough
-    holes = [Track(**{**vars(t), "artist": t.artist if i else None, "track": t.id}) for i, t in enumerate(tracks)]
+    holes = [replace(t, artist=t.artist if i else None, track=t.id) for i, t in enumerate(tracks)]
     assert auto().splits(holes, 0)[0].kind == "track"  # one row without artist
 
 
@@ -328,7 +329,7 @@ def test_split_file_errors(tmp_path: Path) -> None:
 @pytest.mark.parametrize("path", sorted((ROOT / "conf" / "split").glob("*.yaml")), ids=lambda path: path.stem)
 def test_every_yaml_builds_its_splitter(path: Path) -> None:
     splitter = instantiate(OmegaConf.load(path))
-    tracks = [Track(**{**vars(t), "album": t.artist, "studio": t.artist, "group": t.artist, "split": t.artist[-1]})  # type: ignore[index]
+    tracks = [replace(t, album=t.artist, studio=t.artist, group=t.artist, split=t.artist[-1])  # type: ignore[index]
               for t in corpus({"a": 6, "b": 6})]  # fmt: skip
     if path.stem == "file":
         assert "split.path" in wrong(splitter, tracks)
