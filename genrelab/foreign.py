@@ -14,14 +14,16 @@ if TYPE_CHECKING:
     from genrelab.evaluate.answers import Answers
     from genrelab.model import SongClassifier
     from genrelab.task.rule import Rule
+    from genrelab.types import Beats
 
 N_CLIPS = {"white": 34, "pink": 33, "babble": 33, "silence": 10, "tone": 20, "speech": 20}  # a hundred are noise
 CLIP_S = 10.0
 
 
-def answered(model: SongClassifier, wave: np.ndarray, sample_rate: int) -> Answers:
-    """What the model says of one wave (samples,), as of a song."""
-    beats = estimate(wave, sample_rate) if model.slicer.needs_beats else None
+def answered(model: SongClassifier, wave: np.ndarray, sample_rate: int, beats: Beats | None = None) -> Answers:
+    """What the model says of one wave (samples,), as of a song; beats are estimated where they matter and lack."""
+    if beats is None and model.slicer.needs_beats:
+        beats = estimate(wave, sample_rate)
     x, places, _ = model.slices(torch.from_numpy(wave), sample_rate, beats)
     n_slices = torch.tensor([len(x)])
     with torch.no_grad():

@@ -35,7 +35,6 @@ class Chosen:
     name: str
     front: Front
     note: str  # whose weights it has
-    bin_names: tuple[str, ...]  # of pitch classes
     config: dict[str, Any]
 
 
@@ -143,20 +142,7 @@ def _made(name: str, config: dict[str, Any]) -> Chosen:
         torch.manual_seed(config["seed"])
         front = compose.instantiate(config["front"])
     note = f"untrained: the filters it begins with (seed {config['seed']})" if front.learned else ""
-    return Chosen(name, front.eval(), note, _pitches(front, config), config)
-
-
-def _pitches(front: Front, config: dict[str, Any]) -> tuple[str, ...]:
-    """The names of the classes of chroma, a quarter tone above its note with a +; empty for the others."""
-    import math
-
-    from genrelab.front.chroma import Chroma
-    from genrelab.report.look import PITCHES
-
-    if not isinstance(front, Chroma):
-        return ()
-    first, each = round(12 * math.log2(config["front"]["f_min"] / 440)) + 9, front.n_bins // 12
-    return tuple(PITCHES[(first + i // each) % 12] + "+" * (i % each) for i in range(front.n_bins))
+    return Chosen(name, front.eval(), note, config)
 
 
 def _trained(run: str) -> Chosen:
@@ -171,7 +157,7 @@ def _trained(run: str) -> Chosen:
     asked = compose.restore(record.folder)
     model, config = asked.model, asked.config
     note = f"trained by {record.name} ({record.id[:8]})" if model.front.learned else f"as in {record.name}"
-    return Chosen(config["choices"]["front"], model.front, note, _pitches(model.front, config), config)
+    return Chosen(config["choices"]["front"], model.front, note, config)
 
 
 def _decoded(path: Path, sample_rate: int) -> np.ndarray:
@@ -254,8 +240,7 @@ def _panel(one: Chosen, wave: np.ndarray, sample_rate: int) -> tuple[Panel, floa
     import numpy as np
     import torch
 
-    from genrelab.front import resolution
-    from genrelab.report import look
+    from genrelab import panels
 
     x = torch.from_numpy(np.ascontiguousarray(wave))[None]
     try:
@@ -267,14 +252,7 @@ def _panel(one: Chosen, wave: np.ndarray, sample_rate: int) -> tuple[Panel, floa
             spent_s = time.perf_counter() - began
     except ValueError as error:
         raise UserError(f"{len(wave) / sample_rate:.3g} s of sound: {error}") from error
-    values = picture.numpy()
-    hz = None if one.front.bin_hz is None else one.front.bin_hz.detach().numpy().astype(float)
-    if hz is not None and len(hz) > 1 and (np.diff(hz) < 0).all():
-        values, hz = values[::-1], hz[::-1]
-    if hz is not None and not (np.diff(hz) > 0).all():
-        hz = None
-    said = resolution.sentence(one.front)
-    return look.Panel(one.name, said, one.note, values, hz, one.bin_names, one.front.hop_s, one.front.unit), spent_s
+    return panels.panel(one.name, one.front, picture.numpy(), one.note), spent_s
 
 
 def _facts(

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 SCORES = ("max_softmax", "max_logit", "energy", "entropy", "knn", "mahalanobis", "vote_share", "texture")
 CHUNK = 512  # songs compared at a time
+SAME = 0.1  # of the usual distance between two songs: nearer than that is the same recording, coded anew perhaps
 
 
 @dataclass(frozen=True)
@@ -82,13 +83,16 @@ class Known:
 
     def nearest(self, embedding: ArrayLike) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
         """The training songs from the nearest to the farthest of a song (D,), and their distances: 1 is what lies
-        between two training songs as a rule (the median of all pairs)."""
-        some = self.directions[:: -(-len(self.directions) // CHUNK)]
-        apart = np.sqrt(np.maximum(2 - 2 * some @ some.T, 0))[np.triu_indices(len(some), 1)]
-        usual = float(np.median(apart)) if len(apart) else 0.0
-        away = np.linalg.norm(self.directions - _directions(np.asarray(embedding)[None]), axis=1) / max(usual, 1e-9)
+        between two training songs as a rule."""
+        away = _away(_directions(np.asarray(embedding)[None])[0], self.directions)
         order = np.argsort(away, kind="stable")
         return order, away[order]
+
+    def met(self, embedding: ArrayLike, texture: ArrayLike) -> int | None:
+        """The training song that a song (D,), (E,) is, as far as embedding and texture can tell, or None."""
+        near = _away(_directions(np.asarray(embedding)[None])[0], self.directions)
+        near = np.maximum(near, _away(np.asarray(texture, dtype=float) @ self.whiten, self.textures))
+        return int(near.argmin()) if near.min() < SAME else None
 
     def texture(self, texture: ArrayLike) -> NDArray[np.float64]:
         """(n,) minus the Mahalanobis distance to the k-th nearest training song."""
@@ -144,6 +148,14 @@ def _to_nearest(x: NDArray, songs: NDArray, k: int) -> NDArray[np.float64]:
         square = np.square(part).sum(1)[:, None] + length - 2 * part @ songs.T
         found.append(np.sqrt(np.partition(np.maximum(square, 0), at, axis=1)[:, at]))
     return np.concatenate(found)
+
+
+def _away(x: NDArray, songs: NDArray) -> NDArray[np.float64]:
+    """(n,) from x (D,) to the songs (n, D), in units of the median distance between two of them."""
+    some = songs[:: -(-len(songs) // CHUNK)]
+    square = np.square(some).sum(1)
+    apart = np.sqrt(np.maximum(square[:, None] + square - 2 * some @ some.T, 0))[np.triu_indices(len(some), 1)]
+    return np.linalg.norm(songs - x, axis=1) / max(float(np.median(apart)) if len(apart) else 0.0, 1e-9)
 
 
 def _directions(embedding: ArrayLike) -> NDArray[np.float64]:

@@ -137,8 +137,11 @@ def bin_ticks(panel: Panel) -> tuple[list[float], list[str], str]:
     return [float(a) for a in at], labels, "frequency (Hz)"
 
 
-def png(index: NDArray, palette: NDArray) -> bytes:
-    """An image of colour numbers (rows, columns) uint8, the top row first, as a PNG; palette: (256, 3) uint8."""
+def png(index: NDArray, palette: NDArray, alpha: NDArray | None = None) -> bytes:
+    """An image of colour numbers (rows, columns) uint8, the top row first, as a PNG.
+
+    palette: (colours, 3) uint8; alpha: (colours,) uint8, how opaque each is.
+    """
 
     def chunk(kind: bytes, data: bytes) -> bytes:
         return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
@@ -147,6 +150,7 @@ def png(index: NDArray, palette: NDArray) -> bytes:
     header = struct.pack(">IIBBBBB", columns, rows, 8, 3, 0, 0, 0)  # 8 bits, colours by number
     unfiltered = np.pad(index.astype(np.uint8), ((0, 0), (1, 0))).tobytes()  # a 0 before each row: as it is
     body = chunk(b"IHDR", header) + chunk(b"PLTE", palette.astype(np.uint8).tobytes())
+    body += b"" if alpha is None else chunk(b"tRNS", alpha.astype(np.uint8).tobytes())
     return b"\x89PNG\r\n\x1a\n" + body + chunk(b"IDAT", zlib.compress(unfiltered, 9)) + chunk(b"IEND", b"")
 
 

@@ -198,3 +198,13 @@ def test_of_one_known_song_the_nearest_is_that_one():
     order, away = fit(*training(1, k=1), 1).nearest(np.ones(5))
     assert order.tolist() == [0]
     assert np.isfinite(away).all()
+
+
+def test_a_training_song_is_met_again_and_one_like_it_is_not():
+    z, truth = training(60)
+    known = fit(z, truth, 1)
+    assert known.met(z[17], -z[17]) == 17
+    assert known.met(3 * z[17] + 1e-3, -z[17]) == 17  # louder: the same direction
+    assert known.met(z[17], -z[18]) is None  # only one of the two is the same
+    assert known.met(z[18], -z[17]) is None
+    assert known.met((z[17] + z[20]) / 2, -(z[17] + z[20]) / 2) is None
