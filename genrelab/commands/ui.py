@@ -49,8 +49,11 @@ def run(port: Annotated[int, typer.Option(help="The port on this machine.")] = 5
             lines = (server.stderr.read() if server.poll() is not None and server.stderr else "").strip().splitlines()
             raise RuntimeError(f"MLflow did not start: {lines[-1] if lines else 'no answer'}")
         print(f"{address}  (Ctrl-C ends it)", flush=True)
-        for line in _links(address):
-            print(f"  {line}", flush=True)
+        try:
+            for line in _links(address):
+                print(f"  {line}", flush=True)
+        except OSError as error:  # the pages are there all the same
+            say(f"no links to the data sets' runs: {error}")
         server.communicate()
     except KeyboardInterrupt:
         pass

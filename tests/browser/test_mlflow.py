@@ -59,7 +59,8 @@ def tab(browser: Any, address: str, scheme: str = "light") -> Iterator[Any]:
     """A window in which MLflow's pages are opened; what goes wrong in it is said at its end."""
     with browser.new_context(viewport={"width": WIDE_PX, "height": 1000}) as context:
         dark = json.dumps(scheme == "dark")
-        context.add_init_script(f"localStorage.setItem('_mlflow_dark_mode_toggle_enabled', '{dark}')")
+        toggle = f"localStorage.setItem('_mlflow_dark_mode_toggle_enabled', '{dark}')"
+        context.add_init_script(f"if (self === top) {toggle}")  # a card's frame has no storage
         page = context.new_page()
         page.set_default_timeout(PATIENCE_MS)
         seen = watch(page)
@@ -165,6 +166,16 @@ def test_a_run_says_what_it_is_and_of_what(browser: Any, pages: Pages, shots: Pa
     figure = 100 * run.data.metrics["test/song/balanced_accuracy"]
     assert f"Test: balanced accuracy per song {figure:.1f} %, 95 % interval [" in said
     assert f"tones ({run.data.tags['data_digest']})" in said
+
+
+def test_the_card_opens_in_mlflows_frame(browser: Any, pages: Pages, shots: Path) -> None:
+    run = pages.runs[0]
+    with tab(browser, pages.address) as page:
+        page.goto(f"{pages.address}/{views.of_run(run.info.experiment_id, run.info.run_id, 'card.html')}")
+        inside = page.frame_locator("iframe#html")
+        inside.locator("h1").wait_for()
+        assert run.info.run_name in inside.locator("h1").inner_text()
+        page.screenshot(path=shots / "mlflow-card-light.png")
 
 
 def test_the_data_set_is_described(browser: Any, pages: Pages) -> None:

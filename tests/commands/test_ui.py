@@ -11,7 +11,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.conftest import Said, Trained, program
+from genrelab import views
+from tests.conftest import Said, Trained, program, runs_of
 
 
 def free_port() -> int:
@@ -28,6 +29,9 @@ def test_pages_are_served_until_interrupted(trained: Trained, how: signal.Signal
         assert process.stdout is not None
         line = process.stdout.readline()
         assert line.startswith(f"http://127.0.0.1:{port}")
+        (run,) = runs_of(trained.store, "tags.kind = 'run'")
+        link = views.link(f"http://127.0.0.1:{port}", run.info.experiment_id, views.key())
+        assert process.stdout.readline() == f"  tones: {link}\n"
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=30) as answer:
             assert answer.status == 200
             assert b"<html" in answer.read().lower()
