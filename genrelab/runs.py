@@ -111,7 +111,7 @@ def one(
         registry.save(run)
     told = cards.Told(run, config, prepared, [split], songs, cuts, figures | cost | said, groups)
     cards.of_run(told, fitted, (seen, titles))
-    describe(run, figures | said, config)
+    describe(run, figures | said, config, reliable)
     run.finish()
     OPEN.remove(run)
     if os.environ.get(sweep.FOLDER) and not quiet:
@@ -202,12 +202,13 @@ def begin(
     return run
 
 
-def describe(run: Any, figures: dict[str, float], config: compose.Config) -> None:
+def describe(run: Any, figures: dict[str, float], config: compose.Config, reliable: bool) -> None:
     """Its description, when all else of it is there."""
     from genrelab.baselines import WORDS
     from genrelab.report import notes
 
-    run.describe(notes.of_run(run.tags, figures, cards.words(config), WORDS, run.link("card.html")))
+    command, card = cards.words(config), run.link("card.html")
+    run.describe(notes.of_run(run.tags, figures, command, WORDS, card, reliable))
 
 
 def folds(config: compose.Config, prepared: Any, splits: Sequence[Any], tracker: Any, resumed: Any) -> dict[str, Any]:
@@ -270,7 +271,7 @@ def folds(config: compose.Config, prepared: Any, splits: Sequence[Any], tracker:
     tables = [by_fold.folds_table(rows, songs, figures | bounds, measure), *tables]
     told = cards.Told(parent, config, prepared, splits, songs, cuts, figures | bounds | cost | said, groups)
     cards.of_folds(told, rows)
-    describe(parent, figures | bounds | said | {"folds": len(rows)}, config)
+    describe(parent, figures | bounds | said | {"folds": len(rows)}, config, reliable)
     parent.finish()
     OPEN.remove(parent)
     notes = [*described(config, prepared), f"pooled out of fold: {n_songs} songs, {len(rows)} folds"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import shlex
 import shutil
@@ -67,7 +68,7 @@ def _tags(record: Record) -> dict[str, object]:
     keys = ["songs/val", f"val/song/{measure}", *(f"test/song/{measure}{end}" for end in ("", "_lo", "_hi"))]
     told: dict[str, object] = {"run": record.id, "run_name": record.name}
     told |= {k: record.tags[k] for k in KEPT if k in record.tags}
-    return told | {k: f"{record.metrics[k]:.4g}" for k in keys if k in record.metrics}
+    return told | {k: f"{record.metrics[k]:.4g}" for k in keys if not math.isnan(record.metrics.get(k, math.nan))}
 
 
 def _compared(version: Version, before: Version | None) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -19,11 +20,12 @@ def of_run(
     command: str,
     rivals: Mapping[str, str],
     card: str = "",
+    reliable: bool = True,
 ) -> str:
     """The protocol in plain words, the test figure beside the best trivial baseline, and how to repeat the run.
 
     tags, figures: as MLflow has them; command: that trains so again; rivals: baselines as people read them; card:
-    where the run's page is, if there is one.
+    where the run's page is, if there is one; reliable: whether every genre has groups enough in the test.
     """
     if "folds" in figures:
         sides = f"{round(figures['folds'])} folds, each song tested once by a model that never saw it"
@@ -32,7 +34,7 @@ def of_run(
         sides = f"{train} training, {val} validation and {test} test songs"
     split = f"split by **{_cell(tags.get('split_by') or tags['split'])}**"
     lines = [  # MLflow shows the beginning and hides the rest
-        _reached(figures, tags.get("measure", MEASURE), rivals),
+        _reached(figures, tags.get("measure", MEASURE), rivals, reliable),
         f"Data **{_cell(tags['data'])}** (`{tags['data_digest']}`), {split} (`{tags['split_digest']}`): "
         f"{sides}. Leak audit: {tags.get('leak_audit', 'unaudited')}.",
         ", ".join(
@@ -54,9 +56,11 @@ def of_run(
     return "\n\n".join([*lines, f"Repeat it:\n\n    {command}"])
 
 
-def _reached(figures: Mapping[str, float], measure: str, rivals: Mapping[str, str]) -> str:
+def _reached(figures: Mapping[str, float], measure: str, rivals: Mapping[str, str], reliable: bool) -> str:
     name, test = NAMES[measure], f"test/song/{measure}"
     parts = [f"**Test: {name} per song {_percent(figures[test])}**, 95 % interval {_interval(figures, test)}."]
+    if not reliable:
+        parts.append("Unreliable: a genre has fewer than 5 groups in the test.")
     there = {k: figures[f"baseline/{k}/{measure}"] for k in rivals if f"baseline/{k}/{measure}" in figures}
     if there:
         best = max(there, key=lambda k: there[k])
@@ -113,7 +117,9 @@ def _percent(x: float) -> str:
 
 def _interval(figures: Mapping[str, float], key: str, unit: str = "%") -> str:
     lo, hi = (figures.get(f"{key}{end}") for end in ("_lo", "_hi"))
-    return f"[{100 * lo:.1f}, {100 * hi:.1f}] {unit}" if lo is not None and hi is not None else "unknown"
+    if lo is None or hi is None or math.isnan(lo + hi):  # no genre has two groups
+        return "unknown"
+    return f"[{100 * lo:.1f}, {100 * hi:.1f}] {unit}"
 
 
 def _cell(text: str) -> str:

@@ -39,6 +39,13 @@ def test_a_run_without_baselines_or_card_says_nothing_of_them() -> None:
     assert "card" not in said
 
 
+def test_few_groups_are_said_and_an_interval_that_is_not_there_too() -> None:
+    figures = FIGURES | {f"{TEST}_lo": float("nan"), f"{TEST}_hi": float("nan")}
+    said = notes.of_run(TAGS, figures, "python", RIVALS, reliable=False)
+    assert "50.0 %**, 95 % interval unknown. Unreliable: a genre has fewer than 5 groups in the test." in said
+    assert "Unreliable" not in notes.of_run(TAGS, FIGURES, "python", RIVALS)
+
+
 def test_of_folds_every_song_is_tested() -> None:
     figures = {k: v for k, v in FIGURES.items() if not k.startswith("songs/")} | {"folds": 5}
     said = notes.of_run(TAGS | {"split": "kfold", "split_by": "album"}, figures, "python", RIVALS)
