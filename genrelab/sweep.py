@@ -81,8 +81,8 @@ def compared(rows: list[dict[str, Any]], run: Any) -> list[Any]:
         entries = [comparison.of_row(r, tags) for r, tags in zip(rows, known, strict=True)]
         result = outcome(entries, n_boot=BEGUN["n_boot"], factors=True)
         facts = [("data", run.experiment)] if run.experiment else []
-        command = f"python -m genrelab compare --sweep {run.id[:8] or 'last'}"
-        return comparison.told(result, run.folder, run.name, facts, command, run)
+        again = f"compare --sweep {run.id[:8]}" if run.id else f"-m {run.name.removeprefix('sweep ')}"
+        return comparison.told(result, run.folder, run.name, facts, f"python -m genrelab {again}", run)
     except UserError as error:
         return [f"not compared: {error}"]
 

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from genrelab.evaluate.tested import Pair, Tested
 
 ALPHA = 1 - LEVEL
+WORK, LEAST_DRAWS = 25_000_000, 500  # songs x genres x draws of a ranking, which is slow: an error known to 3 %
 POWER = 0.8  # of the smallest difference that could have been seen
 
 
@@ -103,7 +104,7 @@ def compare(
     drawn = _Drawn.of(blocks, n_boot, seed)
     luck = _Luck.of(drawn, np.concatenate([np.asarray(a) for a in arms]))
     swaps = np.random.default_rng(seed)
-    return among([_one(blocks, drawn, luck, pairs, swaps) for pairs in comparisons])
+    return among([_one(blocks, drawn, luck, pairs, swaps, len(comparisons)) for pairs in comparisons])
 
 
 def among(found: Sequence[Compared]) -> list[Compared]:
@@ -120,15 +121,15 @@ class _Drawn:
     figures: NDArray  # (B, R)
     block: NDArray  # (R,)
     start: NDArray  # (blocks,) the first run of each
-    names: NDArray  # (G,) of the groups of all blocks
-    strata: NDArray | None  # (G,) the genre of each, where each lies in one
-    genre_groups: NDArray  # (genres,) how many groups each has
 
     @classmethod
     def of(cls, blocks: Sequence[Tested], n_boot: int, seed: int) -> _Drawn:
         keys = [np.unique(np.asarray(b.groups).astype(str)) for b in blocks]
         names = np.unique(np.concatenate(keys))
-        strata, counts = _strata(blocks, names)
+        strata, _ = _strata(blocks, names)
+        truth = np.asarray(blocks[0].truth)
+        if truth.ndim > 1:
+            n_boot = min(n_boot, max(LEAST_DRAWS, WORK // truth.size))
         weights = group_weights(names, strata, n_boot, seed)
         ones = np.ones((1, len(names)))
         points, figures, block = [], [], []
@@ -139,7 +140,7 @@ class _Drawn:
             block += [i] * len(points[-1])
         start = np.cumsum([0, *(len(p) for p in points[:-1])])
         flat = np.concatenate(points), np.concatenate(figures, axis=1)
-        return cls(*flat, np.array(block), start, names, strata, counts)
+        return cls(*flat, np.array(block), start)
 
 
 def _strata(blocks: Sequence[Tested], names: NDArray) -> tuple[NDArray | None, NDArray]:
@@ -233,7 +234,12 @@ def reached(
 
 
 def _one(
-    blocks: Sequence[Tested], drawn: _Drawn, luck: _Luck, pairs: Sequence[Pair], rng: np.random.Generator
+    blocks: Sequence[Tested],
+    drawn: _Drawn,
+    luck: _Luck,
+    pairs: Sequence[Pair],
+    rng: np.random.Generator,
+    n_comparisons: int,
 ) -> Compared:
     from scipy.stats import t
 
@@ -243,7 +249,7 @@ def _one(
         share[drawn.start[pair.block] + pair.b] -= 1 / len(pairs)
     own = [blocks[i] for i in dict.fromkeys(pair.block for pair in pairs)]
     error = _Error.of(own, drawn, luck, share)
-    p_songs, exact, n_differing = swapped(blocks, pairs, error.names, error.at, rng)
+    p_songs, exact, n_differing = swapped(blocks, pairs, error.names, error.at, rng, n_comparisons)
     p = _p_of(error.at, error.se, error.df) if luck.df else p_songs
     lo, hi = _interval(error.at, error.se, error.df)
     songs_lo, songs_hi = _interval(error.at, error.groups_se, error.groups_df)

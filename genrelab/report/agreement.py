@@ -27,7 +27,7 @@ class Agreement:
     neither: int
     same: int  # songs of which both name the same genre first
     genres: dict[str, float]  # the recall of a less that of b, -1..1; with several genres a song, average precision
-    songs: pd.DataFrame  # see `_songs`; where they differ most first
+    songs: pd.DataFrame  # see `_songs`; those first of which one is right more often, then by the chances
 
     @property
     def n(self) -> int:
@@ -46,8 +46,8 @@ def agreement(pairs: Sequence[tuple[Entry, Entry]]) -> Agreement:
         truth=("truth", "first"), a=("a", _most), b=("b", _most), chance_a=("chance_a", "mean"),
         chance_b=("chance_b", "mean"), right_a=("right_a", "mean"), right_b=("right_b", "mean"),
     )  # fmt: skip
-    apart = (whole["chance_a"] - whole["chance_b"]).abs()
-    whole = whole.loc[apart.sort_values(ascending=False, kind="stable").index].reset_index()
+    apart = pd.DataFrame({c: (whole[f"{c}_a"] - whole[f"{c}_b"]).abs() for c in ("right", "chance")})
+    whole = whole.loc[apart.sort_values(["right", "chance"], ascending=False, kind="stable").index].reset_index()
     return Agreement(
         both=int((a & b).sum()),
         only_a=int((a & ~b).sum()),

@@ -62,6 +62,7 @@ class Outcome:
     levels: Mapping[str, Level]  # of the arms by name, on the test songs
     versus: tuple[Versus, ...]
     notes: tuple[str, ...]
+    heads: tuple[str, ...]  # of each set of arms that are paired the best on validation
 
     @property
     def measure(self) -> str:
@@ -105,7 +106,8 @@ def outcome(
     if factors and len(families) > 1:
         notes += _across(families, n_boot)
     judged = tuple(replace(v, found=c) for v, c in zip(versus, adjusted, strict=True))
-    return Outcome(tuple(arms), levels, judged, tuple(notes))
+    heads = tuple(family[0].name for family in families if len(family) > 1)
+    return Outcome(tuple(arms), levels, judged, tuple(notes), heads)
 
 
 def _across(families: Sequence[Sequence[Arm]], n_boot: int) -> list[str]:
@@ -210,7 +212,7 @@ def tested(runs: Sequence[Entry]) -> Tested:
     """The answers of runs on the same test songs."""
     songs = [run.songs for run in runs]
     first, measure = songs[0], runs[0].measure
-    groups = first["split_group"].to_numpy(str)
+    groups = min((s["split_group"] for s in songs), key=lambda g: g.nunique()).to_numpy(str)  # what holds more together
     chances = np.stack([artifacts.chances(s) for s in songs])
     if artifacts.several(first):
         cut = np.stack([artifacts.thresholds(s) for s in songs])

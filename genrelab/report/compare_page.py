@@ -14,7 +14,7 @@ from genrelab.report import html as frame
 from genrelab.report.charts import Reached
 from genrelab.report.html import MINUS
 from genrelab.report.table import NAMES, NONE, percent
-from genrelab.report.verdicts import counted, lines, points, save_csv, sentences, verdict
+from genrelab.report.verdicts import counted, lines, points, save_csv, sentences, trust, verdict
 
 if TYPE_CHECKING:
     from genrelab.report.agreement import Agreement
@@ -138,7 +138,9 @@ def _differences(outcome: Outcome) -> str:
     ]
     if not any(v.found.seeds for v in outcome.versus):
         headings, table = headings[:6], [row[:6] for row in table]
-    about = "Points of the first less the second, on the same test songs. Right of the line the first is better."
+    few = trust(min((v.found for v in outcome.versus), key=lambda c: c.n_groups_min))
+    about = "Points of the first less the second, on the same test songs. Right of the line the first is better; "
+    about += f"{few}."
     body = drawn + (f'<ul class="verdicts">{said}</ul>' if said else "") + _named(headings, table)
     return frame.section("Differences", body, about=about, name="differences")
 
@@ -229,13 +231,16 @@ def _songs(outcome: Outcome, agreements: Sequence[Agreement]) -> str:
                 if hidden
                 else f"<h3>{escape(v.name)}</h3>{listed}"
             )
-    about = "By the chance that each gives to the song's own genre, per cent; right answers are green, wrong ones red."
+    about = (
+        "First those that one has right and the other wrong. Beside each answer: the chance given to the song's own "
+    )
+    about += "genre, per cent. Right answers are green, wrong ones red."
     return frame.section("Songs on which they differ most", "".join(made), about=about, name="songs") if made else ""
 
 
 def _apart(v: Versus, one: Agreement) -> str:
-    """The songs of which the first is much surer of the truth than the second, and the other way round."""
-    gain = one.songs["chance_a"] - one.songs["chance_b"]
+    """The songs of which the first knows much more than the second, then the other way round."""
+    gain = (one.songs["right_a"] - one.songs["right_b"]) + (one.songs["chance_a"] - one.songs["chance_b"]) / 10
     rows = []
     for part in (one.songs[gain > 0].head(SONGS), one.songs[gain < 0].head(SONGS)):
         for song in part.itertuples():

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from genrelab.report.compare import Outcome, Versus
 
 
+MOST_HEADS = 4  # sets of arms that have a sentence
+
+
 def points(value: float, sign: str = "") -> str:
     """0.041 -> "4.1"; NaN -> "–"."""
     return NONE if math.isnan(value) else f"{round(100 * value, 1) + 0.0:{sign}.1f}"
@@ -47,7 +50,7 @@ def sentence(v: Versus, n: int = 1) -> str:
     size = interval(c, 1 if c.points >= 0 else -1)
     if math.isnan(c.lo):
         return f"whether {v.a} and {v.b} differ{over} cannot be said, since no genre has two groups: {points(c.points)}"
-    if c.se == 0 and c.points == 0:
+    if alike(v):
         said = f"{v.a} and {v.b} are right as often in every group of songs{over}"
     elif c.told_apart:
         said = f"{better} beats {other} by {size}{over}"
@@ -62,34 +65,37 @@ def sentence(v: Versus, n: int = 1) -> str:
 
 
 def verdict(outcome: Outcome) -> str:
-    """One sentence for everything."""
-    n, arms = len(outcome.versus), [v for v in outcome.versus if not v.over]
-    if n == 1:
+    """One sentence for everything; one for each set of arms that are paired, where there are several."""
+    if len(outcome.versus) == 1:
         return sentence(outcome.versus[0])
-    if not arms:
-        return "Nothing can be paired"
-    best = arms[0].a
-    own = [v for v in arms if v.a == best]
+    said = [_of_best(best, outcome) for best in outcome.heads[:MOST_HEADS]]
+    return ". ".join(said)
+
+
+def _of_best(best: str, outcome: Outcome) -> str:
+    own = [v for v in outcome.versus if v.a == best and not v.over]
     beats = [v.b for v in own if v.found.told_apart and v.found.points > 0]
     beaten = [v.b for v in own if v.found.told_apart and v.found.points < 0]
-    rest = [v.b for v in own if not v.found.told_apart]
+    same = [v.b for v in own if alike(v)]
+    rest = [v for v in own if not v.found.told_apart and not alike(v)]
     said = [f"on the test songs it beats {_all(beats)}"] if beats else []
     said += [f"{_all(beaten)} {'beats' if len(beaten) == 1 else 'beat'} it"] if beaten else []
+    said += [f"it is right as often as {_all(same)} in every group of songs"] if same else []
     if rest:
-        lost = [v.found.detectable for v in own if not v.found.told_apart]
-        seen = (
-            points(min(lost))
-            if points(min(lost)) == points(max(lost))
-            else f"{points(min(lost))} to {points(max(lost))}"
-        )
-        said.append(f"these songs cannot tell it from {_all(rest)} (below {seen} points nothing could have been seen)")
-    return f"{best} is best on validation; {', '.join(said)}"
+        least = dict.fromkeys(points(f([v.found.detectable for v in rest])) for f in (min, max))
+        below = f"below {' to '.join(least)} points nothing could have been seen"
+        said.append(f"these songs cannot tell it from {_all([v.b for v in rest])} ({below})")
+    return f"{best} is best on validation; {'; '.join(said)}"
 
 
 def sentences(outcome: Outcome) -> list[str]:
     """What the verdict does not say already: differences that are seen, and choices of a part over all else."""
     n = len(outcome.versus)
     return [] if n == 1 else [sentence(v, n) for v in outcome.versus if v.over or seen(v)]
+
+
+def alike(v: Versus) -> bool:
+    return v.found.se == 0 and v.found.points == 0
 
 
 def seen(v: Versus) -> bool:
@@ -160,7 +166,7 @@ def counted(outcome: Outcome) -> str:
         each = f" with {seeds[0]} to {seeds[-1]} seeds"
     arms = f", {len(outcome.arms)} arms{each}" if each else ""
     songs = {song for r in runs for song in r.songs["id"]}
-    groups = {group for r in runs for group in r.songs["split_group"]}
+    groups = {group for r in {r.key: r for r in runs}.values() for group in r.songs["split_group"]}
     splits = len({r.key for r in runs})
     on = f" of {splits} splits" if splits > 1 else ""
     return f"{len(runs)} runs{arms}, {len(songs)} test songs in {len(groups)} groups{on}"

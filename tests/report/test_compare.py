@@ -249,8 +249,8 @@ def test_agreement_counts_songs(tmp_path):
     for k, genre in enumerate(GENRES):
         own = truth == k
         assert found.genres[genre] == pytest.approx(a[own].mean() - b[own].mean())
-    apart = (found.songs["chance_a"] - found.songs["chance_b"]).abs()
-    assert list(apart) == sorted(apart, reverse=True)
+    apart = [(abs(s.right_a - s.right_b), abs(s.chance_a - s.chance_b)) for s in found.songs.itertuples()]
+    assert apart == sorted(apart, reverse=True)
     assert len(found.songs) == N
 
 
