@@ -275,7 +275,7 @@ def _say_tagged(said: Sequence[dict[str, Any]], to: str | None) -> None:
     from genrelab.audio.tagging import BEFORE, RUN
 
     done = sum(bool(s["tagged"]) for s in said)
-    where = f"in copies in {to}" if to else "in the files"
+    where = f"as copies in {to}" if to else "in the files"
     say(f"{done} of {len(said)} songs tagged {where}; {RUN} says by which run, {BEFORE} what they said before")
     untold = [Path(s["path"]).name for s in said if s["no_tag"]]
     if untold:

@@ -31,7 +31,7 @@ STYLE = """
 #play { min-width:92px; background:var(--ink); color:var(--paper); border-color:var(--ink); }
 .group { display:flex; flex-wrap:wrap; align-items:center; gap:6px; }
 .group button { font-size:13px; }
-#readout { margin-left:auto; color:var(--quiet); font-size:13.5px; min-height:1.5em; }
+#readout { flex:1 1 280px; text-align:right; color:var(--quiet); font-size:13.5px; min-height:1.5em; }
 .score { overflow-x:auto; overflow-y:hidden; padding-top:14px; scrollbar-width:thin; }
 .view { container-type:inline-size; width:100%; }
 .sheet { position:relative; width:calc(var(--gutter) + (100cqw - var(--gutter)) * var(--zoom,1)); }
@@ -66,8 +66,8 @@ STYLE = """
 .ticks i:first-child[data-edge] { transform:none; } .ticks i:first-child[data-edge]::before { left:0; }
 kbd { font:inherit; border:1px solid var(--line); border-radius:4px; padding:0 5px; }
 @media (max-width:640px) { :root { --gutter:40px; } .axis i { right:7px; } .axis i::after { right:-7px; }
-  #readout { margin:0; width:100%; font-size:12.5px; } .bar { gap:6px 10px; } .group button { padding:2px 9px; }
-  .wave { height:46px; } .keys { display:none; } }
+  #readout { flex-basis:100%; text-align:left; font-size:12.5px; } .bar { gap:6px 10px; }
+  .group button { padding:2px 9px; } .wave { height:46px; } .keys { display:none; } }
 @media print { .bar, .hint { display:none; } .time::after { display:none; } .picture { print-color-adjust:exact;
   -webkit-print-color-adjust:exact; } .score { overflow:visible; } }
 """

@@ -252,7 +252,9 @@ def _course(song: Tagged, heard: Heard) -> str:
     about = "Each slice of the song is asked by itself; the numbers follow the playhead."
     if len(shown) < len(order):
         rest = max(float(heard.chances[:, k].max()) for k in order if k not in shown)
-        about += f" {len(order) - len(shown)} genres that never come above {percent(rest)} are left out."
+        n = len(order) - len(shown)
+        left = "1 genre is left out, which never comes" if n == 1 else f"{n} genres are left out, which never come"
+        about += f" {left} above {percent(rest)}."
     return frame.section("Through the song", "\n".join(parts), about=about, count=_slices(heard))
 
 
@@ -375,8 +377,10 @@ def _how(song: Tagged) -> str:
         return ""
     against = [f"{e.genre} rather than {e.against}" for e in song.evidence if e.against]
     rather = f" ({', '.join(against)})" if against else ""
+    blind = song.heard is not None and song.heard.panel.bin_hz is None and not song.heard.panel.bin_names
+    moments = " The bins of this picture are no frequencies, so what is heard alone are moments." if blind else ""
     return (
         f"Evidence is where the picture raises the score of a genre{rather}, by integrated gradients (Sundararajan, "
         "Taly & Yan 2017); the rest is darkened, and left out of what is heard alone. It shows what this net looked "
-        "at, not what makes the genre."
+        f"at, not what makes the genre.{moments}"
     )

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 from matplotlib.image import imread
 
-from genrelab.report import folder, look
+from genrelab.report import look
 from genrelab.report import tag as page
 from genrelab.report.tag import Heard, Neighbour, Speaks, Tagged, html, lead, percent
 
@@ -120,6 +120,12 @@ def test_the_page_holds_all_and_asks_for_nothing() -> None:
     assert "trained on this recording" not in said
 
 
+def test_where_bins_are_no_frequencies_what_is_heard_are_moments() -> None:
+    blind = replace(heard(), panel=replace(heard().panel, bin_hz=None))
+    assert "what is heard alone are moments" in words(html(song(heard=blind)))
+    assert "moments" not in words(html(song()))
+
+
 def test_what_is_not_calibrated_is_said_so() -> None:
     said = words(html(song(calibrated=False)))
     assert "an order, not chances: this run is not calibrated" in said
@@ -170,7 +176,7 @@ def test_a_genre_that_never_comes_up_is_left_out_by_name_of_its_best() -> None:
     quiet = replace(heard(), chances=np.array([[0.2, 0.77, 0.03]] * 3))
     text = html(song(heard=quiet))
     assert re.findall(r'id="chance(\d)"', text) == ["0", "1"]
-    assert "1 genres that never come above 3 % are left out" in words(text)
+    assert "1 genre is left out, which never comes above 3 %." in words(text)
 
 
 def test_slices_that_overlap_share_what_they_have_in_common() -> None:
@@ -217,28 +223,3 @@ def test_names_are_text() -> None:
 def test_the_script_parses(tmp_path: Path) -> None:
     (tmp_path / "page.js").write_text(page.SCRIPT, encoding="utf-8")
     assert subprocess.run(["node", "--check", tmp_path / "page.js"]).returncode == 0
-
-
-ROWS = [
-    folder.Row("b.ogg", "metal", "", 0.83, "jazz, 15 %", "b.html"),
-    folder.Row("c.ogg", "no tag", UNLIKE, None, "metal, 60 %", "c.html"),
-    folder.Row(EVIL, "not heard", EVIL, None, "", None),
-    folder.Row("d.ogg", "metal", "", 0.5, "", "d.html"),
-]
-
-
-def test_a_folder_says_how_many_are_what_and_leads_to_their_pages() -> None:
-    text = folder.index(EVIL, ROWS, [("run", EVIL)], True, ["tag x --write-tags --to tagged"])
-    said = words(text)
-    assert "2 of 4 songs got a genre." in said
-    assert re.search(r"Genres metal 2 no tag 1 not heard 1", said)
-    assert re.findall(r'<a href="([^"]*)">([^<]*)</a>', text) == [
-        ("b.html", "b.ogg"),
-        ("c.html", "c.ogg"),
-        ("d.html", "d.ogg"),
-    ]
-    assert f"no tag: {UNLIKE}" in said
-    assert "python -m genrelab tag x --write-tags --to tagged" in said
-    assert "not calibrated" not in said
-    assert '<b>&"' not in text
-    assert "not calibrated" in words(folder.index("x", ROWS, [], False))
