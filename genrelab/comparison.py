@@ -72,7 +72,7 @@ def told(
     from genrelab.report.agreement import agreement
 
     if not outcome.versus:
-        return ["\n".join(f"not compared: {note}" for note in outcome.notes)]
+        return ["\n".join([f"not compared: {outcome.nothing}", *outcome.notes, *outcome.across])]
     agreements = [agreement(v.pairs) for v in outcome.versus]
     page = compare_page.save(outcome, agreements, folder, title, facts, command)
     said = verdicts.verdict(outcome)

@@ -144,8 +144,8 @@ def _outcome(entries: Sequence[Entry], **options: bool) -> Outcome:
 
     n_boot = int(compose.load_config(entries[0].folder)["trainer"]["n_boot"])
     result = compare.outcome(entries, n_boot=n_boot, **options)
-    if not result.versus:
-        raise UserError(result.notes[-1])
+    if result.nothing and not result.across:
+        raise UserError(result.nothing)
     return result
 
 

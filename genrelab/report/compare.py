@@ -63,6 +63,12 @@ class Outcome:
     versus: tuple[Versus, ...]
     notes: tuple[str, ...]
     heads: tuple[str, ...]  # of each set of arms that are paired the best on validation
+    across: tuple[str, ...]  # sentences about runs on other splits, which are not paired
+
+    @property
+    def nothing(self) -> str:
+        """Why nothing is compared, a line; "" where something is."""
+        return "" if self.versus else unpaired(self.arms) or "there is one run: nothing to compare it with"
 
     @property
     def measure(self) -> str:
@@ -99,15 +105,12 @@ def outcome(
         versus += [Versus(one.a, one.b, one.over, one.pairs, c) for one, c in zip(asked, found, strict=True)]
     adjusted = paired.among([v.found for v in versus])
     alone = [f[0].name for f in families if len(f) == 1]
-    if not versus:
-        notes.append(unpaired(arms) or "there is one run: nothing to compare it with")
-    elif alone:
+    if versus and alone:
         notes.append(f"not paired, since no other run was tested on the same split: {_listed(alone)}")
-    if factors and len(families) > 1:
-        notes += _across(families, n_boot)
+    across = _across(families, n_boot) if factors and len(families) > 1 else []
     judged = tuple(replace(v, found=c) for v, c in zip(versus, adjusted, strict=True))
     heads = tuple(family[0].name for family in families if len(family) > 1)
-    return Outcome(tuple(arms), levels, judged, tuple(notes), heads)
+    return Outcome(tuple(arms), levels, judged, tuple(notes), heads, tuple(across))
 
 
 def _across(families: Sequence[Sequence[Arm]], n_boot: int) -> list[str]:

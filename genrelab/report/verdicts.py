@@ -136,8 +136,6 @@ def shown(outcome: Outcome, agreements: Sequence[Agreement]) -> list[RenderableT
 def lines(outcome: Outcome) -> list[str]:
     """What stands under the table: how much is compared, and how far it can be trusted."""
     said = [counted(outcome)]
-    if not outcome.versus:
-        return [*said, *outcome.notes]
     found = [v.found for v in outcome.versus]
     luck = [c.seed_sd for c in found if c.seeds]
     if luck:
@@ -154,7 +152,7 @@ def lines(outcome: Outcome) -> list[str]:
     said.append(trust(few))
     if not few.reliable:
         said.append(f"unreliable: a genre has fewer than {FEW_GROUPS} groups in the test set")
-    return [*said, *outcome.notes]
+    return [*said, *outcome.notes, *outcome.across]
 
 
 def counted(outcome: Outcome) -> str:

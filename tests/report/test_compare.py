@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from genrelab.comparison import told as told_by
 from genrelab.evaluate.paired import Compared
 from genrelab.report import compare_page, verdicts
 from genrelab.report import compare_pictures as pictures
@@ -185,7 +186,7 @@ def test_what_is_not_on_the_same_songs_is_not_paired(tmp_path):
         outcome(made, n_boot=50, strict=True)
     found = outcome(made, n_boot=50)
     assert found.versus == ()
-    assert "they share no test song" in found.notes[-1]
+    assert "they share no test song" in found.nothing
 
 
 def test_the_same_songs_of_another_split_are_refused_with_what_to_do(tmp_path):
@@ -208,8 +209,20 @@ def test_splits_of_a_sweep_are_set_beside_one_another_unpaired(tmp_path):
     assert [v.name for v in found.versus] == [
         "mel-artist less stft-artist", "mel-song less stft-song",
     ]  # fmt: skip
-    assert found.notes[-1].startswith("across splits: mel-artist - mel-song: ")
-    assert "unpaired, 90 and 90 songs" in found.notes[-1]
+    (line,) = found.across
+    assert line.startswith("across splits: mel-artist - mel-song: ")
+    assert line.endswith("unpaired, 90 and 90 songs")
+    assert verdicts.lines(found)[-1] == line
+
+
+def test_where_nothing_is_paired_the_reason_stands_before_what_is_across(tmp_path):
+    made = [entry(tmp_path, s, split=s, right=0.8, words=(f"split={s}",)) for s in ("artist", "studio")]
+    found = outcome(made, n_boot=50, factors=True)
+    reason, line = told_by(found, tmp_path, "t", [], "again")[0].splitlines()
+    assert reason.startswith("not compared: ")
+    assert "not tested on the same split" in reason
+    assert line.startswith("across splits: artist - studio: ")
+    assert not list(tmp_path.glob("*.html"))
 
 
 def test_a_run_that_was_repeated_counts_once(tmp_path):
