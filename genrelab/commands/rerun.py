@@ -104,7 +104,7 @@ def whole(store: Path, word: str) -> tuple[track.Record, dict[str, track.Record]
 
 def songs_as_then(record: track.Record, config: Config) -> Prepared:
     """The run's songs. Raises UserError where they are others by now, and says which."""
-    from genrelab import compose, revisit
+    from genrelab import compose, environment, revisit
 
     prepared = compose.prepare(config, BAR)
     then, now = record.tags.get("data_digest"), prepared.digest
@@ -116,6 +116,9 @@ def songs_as_then(record: track.Record, config: Config) -> Prepared:
         f"{len(ids)} {word} ({_names(ids)})" for word, ids in (("gone", before - today), ("new", today - before)) if ids
     ]
     what = ", ".join(said) or "the same names with other sound, labels or columns"
+    recorded = environment.load(record.folder)
+    if not said and (recorded is None or recorded.get("source") != environment.source()):
+        what += ", or named otherwise by another genrelab"
     raise UserError(
         f"{record.name} ({record.id[:8]}) was trained on other songs than data={config['choices']['data']} has now "
         f"(digest {then} then, {now} now: {what}): bring those back, or train again"
