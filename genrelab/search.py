@@ -14,6 +14,7 @@ from genrelab import words
 from genrelab.report.console import say
 
 BEST: list[float] = []  # what this process's trials reached on validation
+SEARCHED: set[str] = set()  # the keys that its trials differ in
 
 
 class Search(Callback):
@@ -27,6 +28,7 @@ class Search(Callback):
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         logging.getLogger("hydra_plugins.hydra_optuna_sweeper").setLevel(logging.CRITICAL)  # `attempt` said it already
         BEST.clear()
+        SEARCHED.clear()
         task = OmegaConf.to_container(config.hydra.overrides.task, resolve=False)
         typed = OverridesParser.create().parse_overrides(list(task))  # type: ignore[arg-type]
         with read_write(config), open_dict(config):
@@ -35,6 +37,7 @@ class Search(Callback):
             for key, why in lacking(sweeper.params, config, typed).items():
                 del sweeper.params[key]
                 say(f"not searched: {key}, {why}")
+            SEARCHED.update(map(str, sweeper.params), (o.key_or_group for o in typed if o.is_sweep_override()))
             if sweeper.n_trials < 1:
                 say(f"trials={sweeper.n_trials}: nothing is tried")
             if sweeper.storage:
@@ -43,7 +46,11 @@ class Search(Callback):
 
     def on_job_start(self, config: Any, **kwargs: Any) -> None:
         del kwargs
-        say(f"trial {config.hydra.job.num + 1} of {config.hydra.sweeper.n_trials}")
+        from genrelab.report.importance import brief
+
+        tried = [w.partition("=") for w in config.hydra.overrides.task]
+        said = " ".join(f"{key}={brief(value)}" for key, _, value in tried if key in SEARCHED)
+        say(f"trial {config.hydra.job.num + 1} of {config.hydra.sweeper.n_trials}: {said}".removesuffix(": "))
 
     def on_job_end(self, config: Any, job_return: Any, **kwargs: Any) -> None:
         del kwargs

@@ -53,7 +53,7 @@ def importance(rows: Sequence[Row], n_boot: int, seed: int) -> Shown:
     searched, y = parameters(done), np.array([_reached(r) for r in done])
     measure = NAMES[done[0]["measure"]]
     cells = [
-        [str(r["run_id"])[:8] or r["name"], percent(_reached(r)), *(_brief(p.given[i]) for p in searched)]
+        [str(r["run_id"])[:8] or r["name"], percent(_reached(r)), *(brief(p.given[i]) for p in searched)]
         for i, r in enumerate(done)
     ]
     headings = ["trial", "val", *(p.key.replace(".", " ") for p in searched)]
@@ -64,7 +64,7 @@ def importance(rows: Sequence[Row], n_boot: int, seed: int) -> Shown:
         return shown, _picture(rows, searched, y, None)
     found = explained([p.column for p in searched], y, N_DRAWS, seed)
     shown.append(said(searched, found, len(done)))
-    return shown, _picture(rows, searched, y, found)
+    return shown, _picture(rows, searched, y, found if found.skill > 0 else None)
 
 
 def parameters(rows: Sequence[Row]) -> list[Parameter]:
@@ -123,7 +123,7 @@ def _reached(row: Row) -> float:
     return float(row["figures"].get(f"val/song/{row['measure']}", np.nan))
 
 
-def _brief(text: str) -> str:
+def brief(text: str) -> str:
     """A number of 17 digits with three."""
     try:
         return text if len(text) <= 6 else f"{float(text):.3g}"
@@ -134,7 +134,7 @@ def _brief(text: str) -> str:
 def _picture(rows: Sequence[Row], searched: Sequence[Parameter], y: np.ndarray, found: Importance | None) -> Figure:
     """The importances and the course of the search above, the most important parameters trial by trial below.
 
-    rows: as the trials were made; searched, y: as they are ordered, the best first.
+    rows: as the trials were made; searched, y: as they are ordered, the best first; found: None where it is unknown.
     """
     import matplotlib as mpl
 
@@ -154,7 +154,7 @@ def _picture(rows: Sequence[Row], searched: Sequence[Parameter], y: np.ndarray, 
 
 
 def _bars(axes: Axes, keys: Sequence[str], found: Importance, order: Sequence[int], n: int) -> None:
-    few = n < FEW or found.skill <= 0
+    few = n < FEW
     at = np.arange(len(order))
     share, lo, hi, chance = (a[list(order)] for a in (found.share, found.lo, found.hi, found.chance))
     axes.barh(at, share, height=0.56, color=COLOURS[0], alpha=0.45 if few else 0.85, linewidth=0)
@@ -164,8 +164,11 @@ def _bars(axes: Axes, keys: Sequence[str], found: Importance, order: Sequence[in
     axes.invert_yaxis()
     axes.set_xlim(0, max(0.1, 1.05 * float(np.max([share, hi, chance]))))
     axes.set_xlabel("part of the variance between trials")
-    word = "importance unknown" if found.skill <= 0 else f"{100 * found.skill:.0f} % of the variance foretold"
-    axes.set_title(f"{n} trials, {word}{', unreliable' if few else ''}", loc="left", pad=20)
+    axes.set_title(
+        f"{n} trials, {100 * found.skill:.0f} % of the variance foretold{', unreliable' if few else ''}",
+        loc="left",
+        pad=20,
+    )
     axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2, borderaxespad=0.2, borderpad=0, columnspacing=1.0)
     _percents(axes, "x")
     axes.tick_params(axis="y", length=0)
@@ -182,13 +185,16 @@ def _course(axes: Axes, y: Sequence[float], measure: str, *, alone: bool) -> Non
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set_xlim(0.5, len(y) + 0.5)
     axes.set_xlabel("trial (line: best so far)")
-    axes.set_title(f"{measure}," + (" " if alone else "\n") + "validation songs", loc="left")
+    said = f"{measure}, validation songs; importance unknown" if alone else f"{measure},\nvalidation songs"
+    axes.set_title(said, loc="left")
     _percents(axes, "y")
     style.bare(axes)
 
 
 def _trials(axes: Axes, parameter: Parameter, y: np.ndarray) -> None:
     """Every trial at its value; the best one, which is the first, filled."""
+    from matplotlib.ticker import LogLocator
+
     numbers, levels = parameter.numbers, parameter.levels
     named = numbers is None or len(levels) <= 5
     x = np.array([levels.index(v) for v in parameter.given]) if named else np.asarray(numbers)
@@ -196,10 +202,13 @@ def _trials(axes: Axes, parameter: Parameter, y: np.ndarray) -> None:
     axes.plot(x[0], y[0], "o", markersize=5, color=COLOURS[1], clip_on=False)
     if named:
         turned: Any = {"rotation": 30, "ha": "right", "rotation_mode": "anchor"} if numbers is None else {}
-        axes.set_xticks(range(len(levels)), [_brief(v) for v in levels], **turned)
+        axes.set_xticks(range(len(levels)), [brief(v) for v in levels], **turned)
         axes.set_xlim(-0.5, len(levels) - 0.5)
     elif parameter.log:
         axes.set_xscale("log")
+        axes.xaxis.set_major_locator(LogLocator(subs=(1, 3)))
+        axes.xaxis.set_major_formatter(lambda v, _: f"{v:g}")
+        axes.minorticks_off()
     axes.set_title(parameter.key, fontsize=8, loc="left")
     _percents(axes, "y")
     style.bare(axes)

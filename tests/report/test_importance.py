@@ -116,5 +116,7 @@ def test_trials_that_all_reach_the_same_have_no_importance(n: int) -> None:
     rows = [trial(i, 0.5, f"norm={i % 2}", f"net.dim={i}") for i in range(n)]
     tables, figure = importance(rows, 100, 0)
     assert tables[-1].startswith("importance: unknown. It takes three trials")
-    assert next(axes.get_title("left") for axes in figure.axes) == "balanced accuracy, validation songs"
+    assert next(axes.get_title("left") for axes in figure.axes) == (
+        "balanced accuracy, validation songs; importance unknown"
+    )
     lies_well(figure)
