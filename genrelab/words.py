@@ -129,7 +129,7 @@ def complaint(error: Exception, words: Sequence[str]) -> UserError:
             choices = ", ".join(known[key])
             return UserError(f"{key}: give one of {choices} (as in {key}={known[key][0] if known[key] else '...'})")
         near = difflib.get_close_matches(key.split(".")[-1], _leaves(), 3, 0.5)
-        keys = [k for leaf in near for k in _leaves()[leaf]][:3]
+        keys = [k for leaf in near for k in _leaves()[leaf] if k != key][:3]  # another part may have it
         hint = f"; did you mean {' or '.join(keys)}?" if keys else "; python -m genrelab --cfg job shows every key"
         return UserError(f"{_word(key, words)}: there is no key '{key}'{hint}")
     if found := re.search(r"Value '.*' of type '.*' could not be converted to (\w+)", text):
