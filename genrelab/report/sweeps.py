@@ -165,7 +165,8 @@ def grid(rows: Sequence[Row], n_boot: int, seed: int, *, x: str, y: str, x_label
     table = numbers_table(heading, ["", *map(_named, xs)], cells)
     figures = np.array([[_figure(at[a, b]) if (a, b) in at else np.nan for a in xs] for b in ys])
     errors = [(_figure(r, "_hi") - _figure(r, "_lo")) / 3.92 for r in at.values()]
-    said = _effects(figures, float(np.mean(errors)), (y_label, [*map(_named, ys)]), (x_label, [*map(_named, xs)]))
+    error = float(np.mean(errors)) if min(errors) > 0 else 0.0  # intervals of no width: few groups, all alike
+    said = _effects(figures, error, (y_label, [*map(_named, ys)]), (x_label, [*map(_named, xs)]))
     with mpl.rc_context(style.RC):
         figure = style.blank(1.15 * len(xs) + 1.9, 0.75 * len(ys) + 1.2)
         axes = figure.subplots()
@@ -223,8 +224,9 @@ def _effects(
         means_of = ", ".join(f"{name} {percent(m)}" for name, m in zip(names, means, strict=True))
         lines.append(f"mean by {label}: {means_of}")
     left = f"the rest {100 * (rest**2).sum() / total:.0f} %, {100 * np.sqrt((rest**2).mean()):.1f} points (rms)"
-    by_chance = f"both together, and chance: a figure's standard error is {100 * error:.1f} points"
-    return [*lines, f"the variance between these figures: {', '.join(shares)}, {left}: {by_chance}"]
+    chance = f"a figure's standard error is {100 * error:.1f} points" if error else "so few groups do not tell it"
+    lines.append(f"variance between these figures: {', '.join(shares)}, {left}: both together, and chance ({chance})")
+    return ["\n".join(lines)]
 
 
 def open_set(rows: Sequence[Row], n_boot: int, seed: int) -> Shown:

@@ -308,11 +308,14 @@ def test_names_cross_in_the_order_of_validation(width):
 def test_what_each_way_explains_is_the_analysis_of_variance():
     """Effects -2, 0, 2 points of the front-end and -3, 3 of the aggregator: 8/3 and 9 of 35/3 points squared."""
     rows = crossed("abc", "xy", lambda i, j: 0.7 - 0.02 * i - 0.06 * j)
-    _, down, across, said = sweeps.grid(rows, 10, 0, **OF_NAMES)[0]
+    _, text = sweeps.grid(rows, 10, 0, **OF_NAMES)[0]
+    down, across, said = text.splitlines()
     assert down == "mean by front-end: a 67.0, b 65.0, c 63.0"
     assert across == "mean by aggregator: x 68.0, y 62.0"
-    assert "figures: front-end 23 %, aggregator 77 %, the rest 0 %, 0.0 points (rms)" in said
-    assert said.endswith("a figure's standard error is 2.8 points")  # 11 points of interval / 3.92
+    assert "between these figures: front-end 23 %, aggregator 77 %, the rest 0 %, 0.0 points (rms)" in said
+    assert said.endswith("(a figure's standard error is 2.8 points)")  # 11 points of interval / 3.92
+    rows[0]["figures"] |= {f"{KEY}_lo": 0.7, f"{KEY}_hi": 0.7}
+    assert sweeps.grid(rows, 10, 0, **OF_NAMES)[0][-1].endswith("(so few groups do not tell it)")
     apart = sweeps.grid(crossed("ab", "xy", lambda i, j: 0.6 + 0.1 * (i == j)), 10, 0, **OF_NAMES)[0][-1]
     assert "front-end 0 %, aggregator 0 %, the rest 100 %, 5.0 points" in apart
 
