@@ -13,7 +13,7 @@ should be, half of it with two groups (Rao & Wu 1988, Resampling inference with 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -21,11 +21,12 @@ import numpy as np
 
 from genrelab.evaluate.groups import group_indices
 from genrelab.evaluate.metrics import METRICS, class_indices, confusion, from_confusion
-from genrelab.evaluate.weighted import percentile_interval
+from genrelab.evaluate.weighted import LEVEL, percentile_interval
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
+NOTHING = (float("nan"), float("nan"))  # the interval of what cannot be said
 FEW_GROUPS = 5  # with fewer in a genre the word is "unreliable"
 CHUNK = 4_000_000  # weights drawn at once: 32 MB
 
@@ -115,8 +116,9 @@ def difference(a: Predictions, b: Predictions, metric: str, *, n_boot: int, seed
     """metric(a) - metric(b), 0..1, with its 95 % percentile interval, widened where need be to hold its point.
 
     Paired where both hold the same ids: one draw of groups serves both, so that what is hard for both cancels. Where
-    the two group the songs differently, songs that either holds together stay together. Otherwise each is resampled
-    by itself, which is too wide rather than too narrow where some songs are shared.
+    the two group the songs differently, songs that either holds together stay together; where that leaves too few
+    groups, as with artists that go from studio to studio, see `_crossed`. Otherwise each is resampled by itself, which
+    is too wide rather than too narrow where some songs are shared.
     """
     if metric not in METRICS:
         raise ValueError(f"metric {metric!r}: expected one of {', '.join(METRICS)}")
@@ -125,14 +127,11 @@ def difference(a: Predictions, b: Predictions, metric: str, *, n_boot: int, seed
     points = sides[0].figure(metric) - sides[1].figure(metric)
     paired = set(a.ids) == set(b.ids)
     if paired:
-        n_groups_min, drawn = _paired(a, b, sides, metric, n_boot=n_boot, rng=rng)
+        n_groups_min, (lo, hi) = _paired(a, b, sides, metric, points, n_boot=n_boot, rng=rng)
     else:
         n_groups_min = min(_n_groups_min(side.truth, side.groups) for side in sides)
-        drawn = [side.drawn(metric, n_boot, rng) for side in sides]
-    if drawn[0] is None or drawn[1] is None:
-        lo, hi = float("nan"), float("nan")
-    else:
-        lo, hi = percentile_interval(drawn[0] - drawn[1], points)
+        one, two = (side.drawn(metric, n_boot, rng) for side in sides)
+        lo, hi = NOTHING if one is None or two is None else percentile_interval(one - two, points)
     return Difference(metric, points, lo, hi, paired, len(a.ids), len(b.ids), n_groups_min)
 
 
@@ -160,20 +159,54 @@ class _Side:
 
 
 def _paired(
-    a: Predictions, b: Predictions, sides: list[_Side], metric: str, *, n_boot: int, rng: np.random.Generator
-) -> tuple[int, list[NDArray | None]]:
-    """The smallest number of groups in a genre, and the metric of both sides (n_boot,) under the same draws."""
+    a: Predictions,
+    b: Predictions,
+    sides: list[_Side],
+    metric: str,
+    points: float,
+    *,
+    n_boot: int,
+    rng: np.random.Generator,
+) -> tuple[int, tuple[float, float]]:
+    """The smallest number of groups in a genre, and the interval of the difference under draws that serve both."""
     one, two = sides
     row_of = {song: row for row, song in enumerate(b.ids)}
     order = np.asarray([row_of[song] for song in a.ids])
     if one.n_classes != two.n_classes or not np.array_equal(one.truth, two.truth[order]):
         raise ValueError("the same ids have other true genres in the two sets: expected one labelling")
-    groups = _joined(one.groups, two.groups[order])
+    ways = one.groups, two.groups[order]
     both = np.stack([one.decided, two.decided[order]])
-    c = _resampled(one.truth, both, groups, one.n_classes, n_boot=n_boot, rng=rng, w=np.ones(len(groups)))
-    figures = None if c is None else from_confusion(c)[metric]
+
+    def drawn(groups: NDArray) -> NDArray | None:
+        """(n_boot,) differences."""
+        c = _resampled(one.truth, both, groups, one.n_classes, n_boot=n_boot, rng=rng, w=np.ones(len(groups)))
+        return None if c is None else from_confusion(c)[metric] @ np.array([1.0, -1.0])
+
+    groups = _joined(*ways)
     least = _n_groups_min(one.truth, groups)
-    return least, [None, None] if figures is None else [figures[:, 0], figures[:, 1]]
+    is_nested = int(groups.max()) in (int(g.max()) for g in ways)
+    if least < FEW_GROUPS and not is_nested:
+        return min(_n_groups_min(one.truth, g) for g in ways), _crossed(ways, drawn, points)
+    found = drawn(groups)
+    return least, NOTHING if found is None else percentile_interval(found, points)
+
+
+def _crossed(
+    ways: tuple[NDArray, NDArray], drawn: Callable[[NDArray], NDArray | None], points: float
+) -> tuple[float, float]:
+    """The interval where two groupings cross: the variance by the one and by the other, less that of what lies in the
+    same group of both, which each of them holds; Student's t with as many degrees of freedom as the coarser one has
+    groups less one (Cameron, Gelbach & Miller 2011, Robust inference with multiway clustering, JBES 29, 238-249)."""
+    from scipy.stats import t
+
+    cells = np.unique(np.stack(ways, 1), axis=0, return_inverse=True)[1].ravel()
+    found = [drawn(groups) for groups in (*ways, cells)]
+    if any(f is None for f in found):
+        return NOTHING
+    one, two, within = (float(np.var(f, ddof=1)) for f in found if f is not None)
+    error = float(np.sqrt(max(one + two - within, one, two)))
+    half = float(t.ppf((1 + LEVEL) / 2, min(int(g.max()) for g in ways))) * error
+    return max(-1.0, points - half), min(1.0, points + half)
 
 
 def _resampled(

@@ -1,6 +1,7 @@
 """Intervals: that they cover as often as they claim, hold their point, and resample what they should."""
 
 import time
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -192,3 +193,37 @@ def test_too_few_groups_have_a_difference_and_no_interval():
     assert got.points == 0.5
     assert np.isnan([got.lo, got.hi]).all()
     assert not got.reliable
+
+
+def crossed(rng: np.random.Generator, n_artists: int, n_studios: int, spread: float) -> tuple[Predictions, Predictions]:
+    """Two runs on the same songs of two genres, whose artists go from studio to studio; run a has the songs grouped by
+    artist and run b by studio. Artists and studios move what either run gets right; in truth the runs are alike."""
+    n = 4 * n_artists
+    truth = np.arange(n) % 2
+    artist = np.array([f"{t} artist {i % n_artists}" for i, t in enumerate(truth)])
+    studio = rng.integers(n_studios, size=n)
+    moved = [dict(zip(np.unique(g), rng.normal(0, spread, len(np.unique(g))), strict=True)) for g in (artist, studio)]
+    made = []
+    for sign, groups in ((1, artist), (-1, studio.astype(str))):
+        lean = sign * np.array([moved[0][a] + moved[1][s] for a, s in zip(artist, studio, strict=True)])
+        right = rng.random(n) < 1 / (1 + np.exp(-(0.8 + lean)))
+        made.append(Predictions([str(i) for i in range(n)], truth, np.where(right, truth, 1 - truth), groups, 2))
+    return made[0], made[1]
+
+
+def test_groupings_that_cross_have_an_interval_that_holds_the_truth():
+    held = []
+    for seed in range(200):
+        a, b = crossed(np.random.default_rng(seed), 40, 24, 0.7)
+        d = difference(a, b, "accuracy", n_boot=300, seed=seed)
+        assert d.reliable and d.lo <= d.points <= d.hi
+        held.append(d.lo <= 0 <= d.hi)
+    assert 0.9 <= np.mean(held) <= 0.995
+
+
+def test_crossing_is_wider_than_either_grouping_alone():
+    a, b = crossed(np.random.default_rng(1), 40, 24, 1.5)
+    both = difference(a, b, "accuracy", n_boot=2000, seed=0)
+    for groups in (a.groups, b.groups):
+        d = difference(replace(a, groups=groups), replace(b, groups=groups), "accuracy", n_boot=2000, seed=0)
+        assert both.hi - both.lo > 0.95 * (d.hi - d.lo)
