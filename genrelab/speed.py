@@ -55,4 +55,3 @@ def precision(store: Path, net: str, step: Callable[[], object], module: nn.Modu
             partial.write_text(json.dumps(known, indent=1))
             partial.replace(path)
     return known[key]["precision"]
-
