@@ -64,6 +64,7 @@ def of_run(told: Told, fitted: Fitted, examples: tuple[np.ndarray, Sequence[str]
         return
     from genrelab import compose
     from genrelab.front.base import Learned
+    from genrelab.panels import upwards
     from genrelab.report.card import Seen
     from genrelab.report.mistakes import worst
 
@@ -74,10 +75,7 @@ def of_run(told: Told, fitted: Fitted, examples: tuple[np.ndarray, Sequence[str]
     found, n_wrong = worst(told.songs, told.cuts, fitted.rule.temperature, N_WORST)
     if told.config["card"] == "full" and told.splits[0].fold is None:
         found = excerpts(found, told, lambda _: fitted.model)
-    bins = range(len(examples[0][0]))
-    if front.bin_hz is not None and len(bins) > 1 and front.bin_hz[0] > front.bin_hz[-1]:
-        bins = bins[::-1]
-    seen = [Seen(title, picture[bins], front.unit) for picture, title in zip(*examples, strict=True)]
+    seen = [Seen(title, upwards(front, picture), front.unit) for picture, title in zip(*examples, strict=True)]
     below = "the first bin" if front.bin_hz is None else "low frequencies"
     parts = {"seen": tuple(seen), "below": below, "filters": filters, "history": fitted.history, "kept": fitted.kept}
     rule = {"temperature": fitted.rule.temperature, "score": fitted.rule.score, "threshold": fitted.rule.threshold}
@@ -113,8 +111,7 @@ def excerpts(found: Sequence[Mistake], told: Told, model_of: Callable[[Mistake],
     from genrelab.audio import decode
     from genrelab.audio.encode import encoded
     from genrelab.evidence import evidence
-    from genrelab.front.chroma import Chroma
-    from genrelab.report.look import PITCHES
+    from genrelab.panels import pitches
     from genrelab.report.mistakes import Clip
 
     rate, tracks = told.config["sample_rate"], {t.id: t for t in told.prepared.tracks}
@@ -133,8 +130,7 @@ def excerpts(found: Sequence[Mistake], told: Told, model_of: Callable[[Mistake],
                 made.append((replace(m, why_silent=f"No excerpt: {error}."), None))
                 continue
             hz = None if front.bin_hz is None else front.bin_hz.detach().cpu().numpy()
-            names = PITCHES if isinstance(front, Chroma) else ()
-            drawn = why.picture, why.weight, hz, names, front.unit, why.against
+            drawn = why.picture, why.weight, hz, pitches(front), front.unit, why.against
             made.append((m, (sound, pool.submit(encoded, why.heard, rate, LEVEL), drawn)))
         return [
             m if parts is None else replace(m, clip=Clip(parts[0].result(), parts[1].result(), *parts[2]))

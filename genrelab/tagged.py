@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from genrelab.types import NO_TAG
+
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
@@ -50,7 +52,7 @@ def _likeness(record: Record, run: Restored) -> NDArray | None:
         return None
     songs = pd.read_parquet(path)
     column = f"known/{run.rule.score}"
-    known = (songs["split"] == "val") & (songs["truth"] != "no tag")
+    known = (songs["split"] == "val") & (songs["truth"] != NO_TAG)
     return songs.loc[known, column].to_numpy(float) if column in songs and known.any() else None
 
 

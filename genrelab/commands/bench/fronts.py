@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import platform
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -16,7 +15,8 @@ import numpy as np
 import typer
 
 from genrelab.commands.bench.peers import PEERS, Peer
-from genrelab.commands.bench.timing import Fallen, Ratio, Ready, Worker, ratio, rounds
+from genrelab.commands.bench.timing import Ratio, Ready, Worker, ratio, rounds, standing
+from genrelab.environment import processor
 from genrelab.report.console import BAR, say, show
 from genrelab.types import UserError
 
@@ -166,26 +166,18 @@ def _bench(
                 picture = clips.with_name(f"{front}-{row.name}-{n}.npy")
                 args = {"config": config, "front": front, "which": which, "clips": str(clips), "out": str(picture)}
                 workers.append((Worker(MAKE, args, n), row))
-        standing = []
-        for done, (worker, row) in enumerate(workers, 1):
-            try:
-                worker.ready()
-                row.ready = worker.prepared()
-                standing.append((worker, row))
-            except Fallen as error:
-                row.missing = f"failed: {error}"
-            BAR(f"warming up {front}", done, len(workers))
-        _alike(front, clips.parent, [row for _, row in standing], numbers[0])
-        first = [f"{r.name} {r.ready.first_s:.2g} s" for _, r in standing if r.ready and r.threads == numbers[0]]
+        ready = standing(workers, _progress("warming up", front))
+        _alike(front, clips.parent, [row for _, row in ready], numbers[0])
+        first = [f"{r.name} {r.ready.first_s:.2g} s" for _, r in ready if r.ready and r.threads == numbers[0]]
         say(f"{front}: first calls, not timed: {', '.join(first)}")
-        rounds([w for w, _ in standing], repeats, 0, _progress(front), [r.taken_s for _, r in standing])
+        rounds([w for w, _ in ready], repeats, 0, _progress("timing", front), [r.taken_s for _, r in ready])
     finally:
         for worker, _ in workers:
             worker.close()
 
 
-def _progress(front: str) -> Callable[[int, int], None]:
-    return lambda done, total: BAR(f"timing {front}", done, total)
+def _progress(doing: str, front: str) -> Callable[[int, int], None]:
+    return lambda done, total: BAR(f"{doing} {front}", done, total)
 
 
 def _installed(peer: Peer) -> bool:
@@ -252,13 +244,8 @@ def candidate(config: dict[str, Any], front: str, which: int | None, clips: str,
 
 
 def machine() -> str:
-    """The processor's name."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-        name = next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
-    except (OSError, StopIteration):
-        name = platform.processor() or platform.machine()
-    return f"{name}, {os.cpu_count()} cores"
+    """The processor and its cores."""
+    return f"{processor()}, {os.cpu_count()} cores"
 
 
 def table(rows: Sequence[Row], numbers: Sequence[int], title: str) -> Any:

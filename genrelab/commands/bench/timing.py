@@ -22,7 +22,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
 LAST_LINE = 200  # characters of what a process said last
@@ -158,6 +158,30 @@ class Candidate:
     missing: str = ""  # why there is nothing
 
 
+class Told(Protocol):
+    """What remembers how its worker came off."""
+
+    ready: Ready | None
+    missing: str
+
+
+T = TypeVar("T", bound=Told)
+
+
+def standing(workers: Sequence[tuple[Worker, T]], progress: Callable[[int, int], None]) -> list[tuple[Worker, T]]:
+    """Those that are made and have had their first calls; the others say in `missing` why not."""
+    found = []
+    for done, (worker, told) in enumerate(workers, 1):
+        try:
+            worker.ready()
+            told.ready = worker.prepared()
+            found.append((worker, told))
+        except Fallen as error:
+            told.missing = f"failed: {error}"
+        progress(done, len(workers))
+    return found
+
+
 def compete(candidates: Sequence[Candidate], repeats: int, progress: Callable[[int, int], None]) -> None:
     """Times the candidates beside each other, in rounds; one that falls before the rounds says why and is left out."""
     workers: list[tuple[Worker, Candidate]] = []
@@ -165,15 +189,8 @@ def compete(candidates: Sequence[Candidate], repeats: int, progress: Callable[[i
         for c in candidates:
             if not c.missing:
                 workers.append((Worker(c.target, c.args, c.threads), c))
-        standing = []
-        for worker, c in workers:
-            try:
-                worker.ready()
-                c.ready = worker.prepared()
-                standing.append((worker, c))
-            except Fallen as error:
-                c.missing = f"failed: {error}"
-        rounds([w for w, _ in standing], repeats, 0, progress, [c.taken_s for _, c in standing])
+        ready = standing(workers, lambda *_: None)
+        rounds([w for w, _ in ready], repeats, 0, progress, [c.taken_s for _, c in ready])
     finally:
         for worker, _ in workers:
             worker.close()
