@@ -8,8 +8,7 @@ from typing import Any
 
 import pytest
 
-from genrelab import fit
-from tests.conftest import TINY, Said, Songs, runs_of
+from tests.conftest import TINY, Said, Songs, cut_off_in, runs_of
 
 Call = Callable[..., Said]
 SHORT = (*TINY, "trainer.max_epochs=1")
@@ -83,15 +82,7 @@ def test_children_that_all_fail_leave_a_table_and_no_open_run(call: Call, songs:
 def test_a_sweep_that_was_cut_off_does_only_what_is_left(
     call: Call, songs: Songs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real, begun = fit.fit, []
-
-    def cut_off(*given: Any, **more: Any) -> Any:
-        begun.append(given[3].name)
-        if len(begun) == 3:
-            raise KeyboardInterrupt
-        return real(*given, **more)
-
-    monkeypatch.setattr(fit, "fit", cut_off)
+    begun = cut_off_in(monkeypatch, 3)
     said = call("-m", *songs.words, *SHORT, "front=stft,mel", "agg=vote,mean", f"store={tmp_path}")
     assert said.code == 130
     parent, children = family(tmp_path)

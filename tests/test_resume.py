@@ -12,8 +12,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from genrelab import fit
-from tests.conftest import TINY, Said, Songs, Trained, client, program, runs_of
+from tests.conftest import TINY, Said, Songs, Trained, client, cut_off_in, program, runs_of
 
 Call = Callable[..., Said]
 LONG = (*TINY, "trainer.max_epochs=5", "trainer.songs_per_epoch=96")
@@ -102,15 +101,7 @@ def test_a_finished_run_says_so(call: Call, trained: Trained) -> None:
 def test_folds_that_are_done_are_not_done_again(
     call: Call, songs: Songs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real, begun = fit.fit, []
-
-    def cut_off(*given: Any, **more: Any) -> Any:
-        begun.append(given[2].fold)
-        if len(begun) == 2:
-            raise KeyboardInterrupt
-        return real(*given, **more)
-
-    monkeypatch.setattr(fit, "fit", cut_off)
+    begun = cut_off_in(monkeypatch, 2)
     words = [*TINY, "trainer.max_epochs=1", "split=kfold", "split.n_folds=3"]
     said = call(*songs.words, *words, f"store={tmp_path}")
     assert said.code == 130

@@ -13,10 +13,10 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.plugins import Plugins
 from omegaconf import OmegaConf
 
-from genrelab import fit, runs, search, sweep
+from genrelab import runs, search, sweep
 from genrelab.report import artifacts, importance
 from genrelab.types import UserError
-from tests.conftest import TINY, Said, Songs
+from tests.conftest import TINY, Said, Songs, cut_off_in
 from tests.report.test_sweeps import songs as predicted
 from tests.test_multirun import family
 
@@ -67,15 +67,7 @@ def test_trials_are_children_of_one_run_and_differ(undisturbed: tuple[Path, str]
 def test_a_search_that_was_cut_off_goes_on_as_if_it_had_not_been(
     call: Call, songs: Songs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, undisturbed: tuple[Path, str]
 ) -> None:
-    real, begun = fit.fit, []
-
-    def cut_off(*given: Any, **more: Any) -> Any:
-        begun.append(given[3].name)
-        if len(begun) == 3:
-            raise KeyboardInterrupt
-        return real(*given, **more)
-
-    monkeypatch.setattr(fit, "fit", cut_off)
+    begun = cut_off_in(monkeypatch, 3)
     said = call(*songs.words, *SHORT, "hydra.sweeper.n_trials=4", "net.dropout=0.1", f"store={tmp_path}")
     assert said.code == 130
     parent, children = family(tmp_path)
