@@ -1,0 +1,47 @@
+"""Tests that try to break genrelab. `make test` runs a fast sample of each; `pytest -m faults` runs them whole and
+says how often it tried."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+HERE = Path(__file__).parent
+COUNTS: pytest.StashKey[Counter[str]] = pytest.StashKey()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if HERE in item.path.parents:
+            item.add_marker(pytest.mark.faults)
+
+
+def _whole(config: pytest.Config) -> bool:
+    return config.getoption("markexpr") == "faults"
+
+
+@pytest.fixture
+def tries(request: pytest.FixtureRequest) -> Callable[[int, int], int]:
+    """tries(fast, whole): how often to try, in a fast sample or in `pytest -m faults`."""
+    return lambda fast, whole: whole if _whole(request.config) else fast
+
+
+@pytest.fixture
+def count(request: pytest.FixtureRequest) -> Callable[..., None]:
+    """count("kills survived", n=1): the summary at the end prints the sums."""
+
+    def add(what: str, n: int = 1) -> None:
+        request.config.stash.setdefault(COUNTS, Counter())[what] += n
+
+    return add
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    counts = config.stash.get(COUNTS, Counter())
+    if counts:
+        terminalreporter.section("faults: " + ("whole" if _whole(config) else "a fast sample"))
+        for what, n in counts.items():
+            terminalreporter.line(f"{n:>8,}  {what}")
