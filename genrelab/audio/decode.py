@@ -23,7 +23,20 @@ from genrelab.audio import mp3, mp4
 from genrelab.audio.container import why_truncated
 
 T = TypeVar("T")
-Reason = Literal["missing", "empty", "not audio", "truncated", "silent", "not readable", "not a file", "not decodable"]
+Reason = Literal[
+    "missing",
+    "empty",
+    "not audio",
+    "truncated",
+    "silent",
+    "not readable",
+    "not a file",
+    "not decodable",
+    "too long",
+    "too slow",  # this and what follows says `guarded`
+    "too large",
+    "crashes the decoder",
+]
 
 # of all files but MP4, see `decoder`
 DECODER = (
@@ -120,13 +133,13 @@ def _mono(file: soundfile.SoundFile, first: int, n: int) -> np.ndarray:
 
 def decoder(path: str | os.PathLike[str]) -> str:
     """What decodes this file, with versions."""
-    if not _is_mp4(Path(path)):
+    if not is_mp4(Path(path)):
         return DECODER
     return f"{mp4.decoder() or 'nothing'}, soxr {soxr.__version__} HQ"
 
 
-def _is_mp4(path: Path) -> bool:
-    """Told from its first bytes; False where they cannot be read, which `_open` then explains."""
+def is_mp4(path: Path) -> bool:
+    """Whether ffmpeg decodes a file, by its first bytes; False where they cannot be read, which `_open` explains."""
     try:
         if not stat.S_ISREG(os.stat(path).st_mode):  # noqa: PTH116 - a FIFO would wait for ever
             return False
@@ -152,7 +165,7 @@ def _by_ffmpeg(path: Path, work: Callable[[Path], T]) -> T:
 def own_rate(path: str | os.PathLike[str]) -> int:
     """The sample rate that a file was written at, Hz. Raises AudioError as `load` does."""
     path = Path(path)
-    if _is_mp4(path):
+    if is_mp4(path):
         return _by_ffmpeg(path, mp4.rate_of)
     with _open(path) as file:
         return int(file.samplerate)
@@ -222,7 +235,7 @@ def load(
     path = Path(path)
     if start_s < 0 or (duration_s is not None and duration_s <= 0):
         raise ValueError(f"a window of start_s={start_s}, duration_s={duration_s}: expected start >= 0, duration > 0")
-    read = _from_mp4 if _is_mp4(path) else _from_sound_file
+    read = _from_mp4 if is_mp4(path) else _from_sound_file
     wave, rate = read(path, start_s, duration_s)
     if not len(wave):
         raise AudioError("empty", "no frames")
