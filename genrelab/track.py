@@ -1,12 +1,12 @@
-"""Every run in MLflow: the only file that imports it. Knows nothing of features."""
+"""Every run in MLflow's database of the store. Knows nothing of features."""
 
 from __future__ import annotations
 
-import getpass
 import json
 import logging
 import os
 import re
+import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -17,15 +17,16 @@ from urllib.parse import unquote, urlparse
 
 from filelock import FileLock
 
-from genrelab import process, views
-from genrelab.types import MEASURE, UserError, digest
+from genrelab import entries, process, views
+from genrelab.entries import NOTE, NOTE_CHARS
+from genrelab.journal import PATIENCE_S, Journal, held
+from genrelab.spool import Entry
+from genrelab.types import MEASURE, UserError
 
 MODELS = ("run", "fold")  # the kinds of run that hold one trained model
 WHOLE = ("run", "kfold")  # the kinds that are an experiment of their own
 PROCESS = "process"  # the tag that says which process writes a run
-NOTE = "mlflow.note.content"  # the tag of a description, markdown
-NOTE_CHARS = 5000  # of an experiment's tag, in every store of MLflow's
-PARAM_CHARS = 500  # longer values are cut in MLflow; config.yaml has them whole
+SERVER_TAG = "server"  # the tag that says which server has a run too
 
 
 @dataclass(frozen=True)
@@ -69,21 +70,27 @@ class Run:
     last_step: int = -1  # the last epoch whose figures are there already, where the run is resumed
     tags: dict[str, str] = field(default_factory=dict)
 
+    journal: Journal | None = None
+    courier: Any = None  # who brings it to a server
+
     @cached_property
     def logger(self) -> Any:
         """Lightning's logger for this run, or False."""
-        if self.client is None:
+        if self.journal is None:
             return False
-        from pytorch_lightning.loggers import MLFlowLogger
+        from genrelab.logbook import Logbook
 
-        return MLFlowLogger(experiment_name=self.experiment, tracking_uri=self.uri, run_id=self.id)
+        return Logbook(self.experiment, self.id, self.metrics)
+
+    def _write(self, entry: Entry) -> None:
+        if self.journal is not None:
+            self.journal.write(entry)
+        if self.courier is not None:
+            self.courier.kick()
 
     def note(self, tags: Mapping[str, object]) -> None:
         self.tags |= {k: str(v) for k, v in tags.items()}
-        if self.client:
-            from mlflow.entities import RunTag
-
-            self.client.log_batch(self.id, tags=[RunTag(k, str(v)) for k, v in tags.items()])
+        self._write(entries.tags(tags))
 
     def describe(self, text: str) -> None:
         """The run's description."""
@@ -96,45 +103,36 @@ class Run:
 
     def describe_data(self, text: str) -> None:
         """The description of its experiment, which is its data set's; one that a user wrote is kept."""
-        if self.client:
-            text, there = text[:NOTE_CHARS], self.client.get_experiment(self.experiment_id).tags
-            if there.get(NOTE) and there.get("note_digest") != digest(there[NOTE]):
-                return
-            if there.get(NOTE) != text:
-                self.client.set_experiment_tag(self.experiment_id, NOTE, text)
-                self.client.set_experiment_tag(self.experiment_id, "note_digest", digest(text))
+        self._write(entries.about_data(text))
 
     def metrics(self, values: Mapping[str, float], step: int = 0) -> None:
-        if self.client:
-            from mlflow.entities import Metric
-
-            now = int(time.time() * 1000)
-            self.client.log_batch(self.id, metrics=[Metric(k, float(v), now, step) for k, v in values.items()])
+        self._write(entries.metrics(values, step))
 
     def params(self, values: Mapping[str, object]) -> None:
-        if self.client:
-            from mlflow.entities import Param
-
-            flat = [Param(k, str(v)[:PARAM_CHARS]) for k, v in values.items()]
-            for i in range(0, len(flat), 100):
-                self.client.log_batch(self.id, params=flat[i : i + 100])
+        self._write(entries.params(values))
 
     def dataset(self, rows: Sequence[Mapping[str, str]], name: str, digest: str) -> None:
         """The manifest as the run's input."""
-        if self.client:
-            import pandas as pd
-            from mlflow.data.pandas_dataset import from_pandas
-            from mlflow.entities import DatasetInput, InputTag
+        if self.journal is not None:
+            self._write(entries.data_set(rows, name, digest))
 
-            data = from_pandas(pd.DataFrame(rows), name=name, digest=digest)
-            entity = DatasetInput(data._to_mlflow_entity(), [InputTag("mlflow.data.context", "training")])
-            self.client.log_inputs(self.id, datasets=[entity])
+    def write_last(self, entry: Entry) -> None:
+        """Writes an entry of a run that this process has not begun."""
+        assert self.journal
+        self._write(entry)
+        self.journal.close()
+        self.journal.spool.close()
 
     def finish(self, status: str = "FINISHED", reason: str = "") -> None:
         if reason:
             self.note({"reason": reason[:500]})
-        if self.client:
-            self.client.set_terminated(self.id, status)
+        self._write(entries.end(status))
+        if self.journal is None:
+            return
+        if left := self.journal.close():
+            print(f"{left} entries of run {self.id[:8]} wait: {held(self.journal.store)}", file=sys.stderr)
+        if self.courier is not None:
+            self.courier.ended(self.id)
 
 
 class Off:
@@ -151,35 +149,54 @@ class Off:
 
 
 class Mlflow:
-    """Runs in MLflow's sqlite store `mlflow.db`, artifacts beside it; or on the server at `uri`."""
+    """Runs in MLflow's sqlite store `mlflow.db`, artifacts beside it."""
 
     def __init__(self, uri: str | None = None) -> None:
-        self.uri = uri
+        if uri:
+            raise UserError(f"tracker.uri={uri}: a server is tracker=server tracker.uri={uri}")
 
     def begin(
         self, store: Path, experiment: str, name: str, tags: Mapping[str, object], resume: str | None = None
     ) -> Run:
         """A new run in the experiment, or the resumed one set to RUNNING again."""
-        client, uri = connect(store, self.uri)
+        client, uri = connect(store)
         if resume:
-            client.update_run(resume, status="RUNNING")
-            client.set_tag(resume, PROCESS, process.here())
-            entity = client.get_run(resume)
+            run = _run(store, client, uri, client.get_run(resume), experiment)
+            assert run.journal
+            run.journal.recover()
+            run.journal.write({"do": "again"})
+            run.note({PROCESS: process.here()})
             steps = [m.step for m in client.get_metric_history(resume, "val/loss")]
-            last = max(steps, default=-1)
-            at = entity.info.experiment_id
-            return Run(resume, name, _folder(entity), client, uri, experiment, at, last, dict(entity.data.tags))
+            run.last_step = max(steps, default=-1)
+            return run
         marks = {k: str(v) for k, v in tags.items()}
         at = _experiment(client, store, experiment, marks.get("measure", MEASURE))
-        marks = {"data": experiment} | _columns(marks) | marks | {PROCESS: process.here()}
+        marks = {"data": experiment} | entries.columns(marks) | marks | {PROCESS: process.here()}
         entity = client.create_run(at, run_name=name, tags=marks)
-        run = Run(entity.info.run_id, name, _folder(entity), client, uri, experiment, at, tags=dict(entity.data.tags))
+        run = _run(store, client, uri, entity, experiment)
         run.folder.mkdir(parents=True, exist_ok=True)
         return run
 
 
-def connect(store: Path, uri: str | None = None) -> tuple[Any, str]:
-    """MLflow's client for a store, its schema made if there is none yet."""
+def opened(store: Path, record: Record) -> Run:
+    """A run of the store that is to be written to."""
+    client, uri = connect(store)
+    return _run(store, client, uri, client.get_run(record.id), record.experiment)
+
+
+def _run(store: Path, client: Any, uri: str, entity: Any, experiment: str) -> Run:
+    run_id, at, name = entity.info.run_id, entity.info.experiment_id, entity.info.run_name
+    tags, folder = dict(entity.data.tags), _folder(entity)
+    journal = Journal(store, client, run_id, at)
+    if server := tags.get(SERVER_TAG):
+        said = {"uri": server, "experiment": experiment, "name": name, "tags": tags, "folder": str(folder)}
+        journal.begun = {"do": "begin", **said, "start_ms": entity.info.start_time, "local_experiment": at}
+    return Run(run_id, name, folder, client, uri, experiment, at, tags=tags, journal=journal)
+
+
+def connect(store: Path) -> tuple[Any, str]:
+    """MLflow's client for a store, its schema made if there is none yet. Raises UserError where another process holds
+    the database."""
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
     from mlflow import MlflowClient
@@ -187,11 +204,11 @@ def connect(store: Path, uri: str | None = None) -> tuple[Any, str]:
     for noisy in ("alembic", "mlflow"):  # after the import, which sets levels of its own
         logging.getLogger(noisy).setLevel(logging.WARNING)
 
-    if uri:
-        return MlflowClient(uri), uri
     (store / "artifacts").mkdir(parents=True, exist_ok=True)
     uri = database(store)
     with FileLock(store / "mlflow.lock"):  # a cold database migrates badly under several processes
+        if has_store(store) and not entries.is_free(store / "mlflow.db", PATIENCE_S):
+            raise UserError(held(store))
         client = MlflowClient(uri)
         client.search_experiments(max_results=1)
     return client, uri
@@ -219,17 +236,6 @@ def _experiment(client: Any, store: Path, name: str, measure: str) -> str:
         if key not in found.tags:  # it may be the user's by now
             client.set_experiment_tag(found.experiment_id, key, view)
         return found.experiment_id
-
-
-def _columns(tags: Mapping[str, str]) -> dict[str, str]:
-    """What MLflow's own columns Source, Version and User show."""
-    marks = {"mlflow.source.name": "genrelab", "mlflow.source.type": "LOCAL"}
-    if commit := tags.get("git_commit", "").rstrip("+"):
-        marks["mlflow.source.git.commit"] = commit
-    try:
-        return marks | {"mlflow.user": getpass.getuser()}
-    except (OSError, KeyError):  # a container's user without a name
-        return marks
 
 
 def _folder(entity: Any) -> Path:
@@ -348,16 +354,14 @@ def running(store: Path) -> list[Record]:
 
 def end(store: Path, record: Record, status: str, reason: str, end_ms: int) -> None:
     """Ends a run whose process cannot: its time is over at `end_ms`."""
-    client, _ = connect(store)
-    client.set_tag(record.id, "reason", reason[:500])
-    client.set_terminated(record.id, status, end_ms)
+    run = opened(store, record)
+    run.note({"reason": reason[:500]})
+    run.write_last(entries.end(status, end_ms))
 
 
 def note(store: Path, record: Record, tags: Mapping[str, object]) -> None:
     """Adds tags to a run that may have ended."""
-    client, _ = connect(store)
-    for key, value in tags.items():
-        client.set_tag(record.id, key, str(value))
+    opened(store, record).write_last(entries.tags(tags))
 
 
 def ids(store: Path) -> set[str]:

@@ -154,9 +154,7 @@ def _place(
 ) -> tuple[Path, str, track.Run | None]:
     """The folder of the results, the page's title, and the run that the figures are logged to."""
     if parent is not None:
-        client, uri = track.connect(store)
-        logged = track.Run(parent.id, parent.name, parent.folder, client, uri, parent.experiment)
-        return out or parent.folder, parent.name, logged
+        return out or parent.folder, parent.name, track.opened(store, parent)
     title = f"Runs on {data}" if data else " and ".join(arm.name for arm in result.arms)
     title = title if len(title) <= 80 else f"{len(records)} runs"
     above = {r.parent for r in records}

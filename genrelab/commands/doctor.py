@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from genrelab import paths, track
-from genrelab.health import base, cache, corpora, runs
+from genrelab.health import base, cache, corpora, runs, spools
 from genrelab.health.base import Finding
 from genrelab.report.console import BAR, show
 from genrelab.types import UserError
@@ -23,6 +23,7 @@ PARTS = (
     ("cache/embeddings", "of net=frozen; made again when needed"),
     ("cache", "all of the cache, with what was measured of songs"),
     ("data", "music that was made or fetched"),
+    ("spool", "what a server or the database could not be told yet"),
     ("logs", "what Hydra and runs with tracker=off wrote"),
     ("audits", "pages of audit"),
     (base.LOST, "what doctor found no use for: look, then delete it yourself"),
@@ -87,6 +88,7 @@ def _examined(store: Path, budget: float | None, elsewhere: bool) -> Iterator[Fi
             said = " ".join(str(error).split())[:200] or type(error).__name__
             yield Finding(f"MLflow cannot open the database ({said})", "mlflow.db", "", "nothing: see what MLflow says")
         else:
+            yield from spools.examine(store)
             training = sum(not o.lost for o in there if not elsewhere or o.state == "alive")
             yield from runs.examine(store, there, elsewhere)
             yield from runs.artifacts(store)
@@ -103,7 +105,7 @@ def _mended(finding: Finding) -> tuple[str, bool]:
     assert finding.mend
     try:
         return finding.mend(), True
-    except base.Busy as error:
+    except (base.Busy, UserError) as error:
         return f"left alone: {error}", False
     except OSError as error:
         return f"failed: {error.strerror or error}", False

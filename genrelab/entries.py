@@ -1,0 +1,116 @@
+"""What is written of a run as plain values, and how MLflow is told. To tell it the same entry twice does nothing.
+
+Figures carry the time at which they were written, and MLflow's database keeps one of a key, step, time and value.
+"""
+
+from __future__ import annotations
+
+import getpass
+import sqlite3
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+from genrelab.spool import Entry
+from genrelab.types import digest
+
+NOTE = "mlflow.note.content"  # the tag of a description, markdown
+NOTE_CHARS = 5000  # of an experiment's tag, in every store of MLflow's
+PARAM_CHARS = 500  # longer values are cut in MLflow; config.yaml has them whole
+BATCH = 100  # of parameters, MLflow's own limit
+LOCKED_S = 2.0  # how long a database may be held by somebody else before an entry waits
+
+
+def metrics(values: Mapping[str, float], step: int) -> Entry:
+    return {"do": "metrics", "values": [[k, float(v), now_ms(), step] for k, v in values.items()]}
+
+
+def tags(values: Mapping[str, object]) -> Entry:
+    return {"do": "tags", "values": {k: str(v) for k, v in values.items()}}
+
+
+def params(values: Mapping[str, object]) -> Entry:
+    return {"do": "params", "values": {k: str(v)[:PARAM_CHARS] for k, v in values.items()}}
+
+
+def about_data(text: str) -> Entry:
+    return {"do": "about_data", "text": text[:NOTE_CHARS]}
+
+
+def data_set(rows: Sequence[Mapping[str, str]], name: str, named: str) -> Entry:
+    """A manifest as a run's input; named: its digest."""
+    import pandas as pd
+    from mlflow.data.pandas_dataset import from_pandas
+
+    made = from_pandas(pd.DataFrame(rows), name=name, digest=named)._to_mlflow_entity()
+    keys = ("name", "digest", "source_type", "source", "schema", "profile")
+    return {"do": "data_set", "values": {k: getattr(made, k) for k in keys}}
+
+
+def end(status: str, end_ms: int | None = None) -> Entry:
+    return {"do": "end", "status": status, "end_ms": end_ms or now_ms()}
+
+
+def columns(tags: Mapping[str, str]) -> dict[str, str]:
+    """What MLflow's own columns Source, Version and User show."""
+    marks = {"mlflow.source.name": "genrelab", "mlflow.source.type": "LOCAL"}
+    if commit := tags.get("git_commit", "").rstrip("+"):
+        marks["mlflow.source.git.commit"] = commit
+    try:
+        return marks | {"mlflow.user": getpass.getuser()}
+    except (OSError, KeyError):  # a container's user without a name
+        return marks
+
+
+def now_ms() -> int:
+    return int(time.time() * 1000)
+
+
+def tell(client: Any, run_id: str, experiment_id: str, entry: Entry) -> None:
+    """Tells MLflow. Raises what its client raises."""
+    from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, RunTag
+
+    values: Any = entry.get("values")
+    match entry["do"]:
+        case "metrics":
+            client.log_batch(run_id, metrics=[Metric(*v) for v in values])
+        case "tags":
+            client.log_batch(run_id, tags=[RunTag(k, v) for k, v in values.items()])
+        case "params":
+            flat = [Param(k, v) for k, v in values.items()]
+            for i in range(0, len(flat), BATCH):
+                client.log_batch(run_id, params=flat[i : i + BATCH])
+        case "data_set":
+            given = DatasetInput(Dataset(**values), [InputTag("mlflow.data.context", "training")])
+            client.log_inputs(run_id, datasets=[given])
+        case "about_data":
+            _describe_data(client, experiment_id, entry["text"])
+        case "again":
+            client.update_run(run_id, status="RUNNING")
+        case "end":
+            client.set_terminated(run_id, entry["status"], entry["end_ms"])
+
+
+def _describe_data(client: Any, experiment_id: str, text: str) -> None:
+    """The description of an experiment, which is its data set's; one that a user wrote is kept."""
+    there = client.get_experiment(experiment_id).tags
+    if there.get(NOTE) and there.get("note_digest") != digest(there[NOTE]):
+        return
+    if there.get(NOTE) != text:
+        client.set_experiment_tag(experiment_id, NOTE, text)
+        client.set_experiment_tag(experiment_id, "note_digest", digest(text))
+
+
+def is_free(database: Path, patience_s: float = LOCKED_S) -> bool:
+    """Whether a database can be written to now. MLflow would wait 20 s for it, and print a traceback."""
+    try:
+        with closing(sqlite3.connect(f"{database.as_uri()}?mode=rw", uri=True, timeout=patience_s)) as db:
+            db.isolation_level = None
+            db.execute("begin immediate")
+            db.execute("rollback")
+    except sqlite3.OperationalError as error:
+        code = (getattr(error, "sqlite_errorcode", None) or 0) & 0xFF
+        return code not in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+    return True

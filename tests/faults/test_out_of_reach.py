@@ -1,0 +1,475 @@
+"""MLflow out of reach: training goes on, and what it has to say arrives once."""
+
+from __future__ import annotations
+
+import math
+import os
+import random
+import signal
+import sqlite3
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from genrelab import delivery, entries, server, spool
+from genrelab.track import Mlflow, Run
+from tests.conftest import TINY, Said, Songs, client, finished, program, runs_of
+from tests.faults.servers import HOST, WAYS, MlflowServer, Way, free_port
+
+Call = Callable[..., Said]
+Tries = Callable[[int, int], int]
+Count = Callable[..., None]
+EPOCHS = 4
+PASSWORD = "correct horse battery staple"
+
+
+@pytest.fixture(scope="module")
+def mlflow_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MlflowServer]:
+    made = MlflowServer(tmp_path_factory.mktemp("server")).start()
+    yield made
+    made.stop()
+
+
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The server is tried again at once; whoever is still at work when a test ends, leaves."""
+    monkeypatch.setattr(server, "WAITS_S", (0.05, 0.2))
+    monkeypatch.setattr(delivery, "DOUBT_S", 1.0)
+    for name in (server.TIMEOUT, server.RETRIES):  # restored when the test ends
+        monkeypatch.setenv(name, "1")
+        monkeypatch.delenv(name)
+    yield
+    leave()
+
+
+@pytest.fixture
+def way(mlflow_server: MlflowServer) -> Iterator[Way]:
+    made = Way(mlflow_server.uri)
+    yield made
+    made.close()
+
+
+def leave() -> None:
+    """What the end of a process does."""
+    for courier in list(server.COURIERS.values()):
+        courier.leave()
+        courier.thread.join(10)
+
+
+def tracked(uri: str) -> server.Server:
+    return server.Server(uri, timeout_s=5, wait_s=60)
+
+
+def write(run: Run, between: Callable[[], None] = lambda: None) -> None:
+    """A run as trainings write it, without the training."""
+    run.params({f"part.{i}": i for i in range(120)})
+    run.dataset([{"path": "a.wav", "genre": "rock"}], "data", "abc")
+    run.describe_data("What the songs are.")
+    for epoch in range(EPOCHS):
+        run.metrics({"val/loss": 1 / (epoch + 1), "train/loss": 0.3, "val/none": math.nan}, epoch)
+        run.note({"precision": f"as of {epoch}"})
+        between()
+    (run.folder / "checkpoints").mkdir(exist_ok=True)
+    (run.folder / "checkpoints" / "best.ckpt").write_bytes(os.urandom(1000))
+    (run.folder / "predictions.parquet").write_bytes(os.urandom(1000))
+    run.describe(f"[card](#/experiments/{run.experiment_id}/runs/{run.id}/artifacts/card.html)")
+    run.finish()
+
+
+def history(there: Any, run_id: str) -> list[tuple[str, int, int, str]]:
+    """Every figure that was ever written of a run."""
+    found = []
+    for key in there.get_run(run_id).data.metrics:
+        found += [(m.key, m.step, m.timestamp, str(m.value)) for m in there.get_metric_history(run_id, key)]
+    return sorted(found)
+
+
+def compare(store: Path, there: MlflowServer, count: Count, status: str = "FINISHED") -> list[Any]:
+    """Holds every run of a store against the server's; the server's runs."""
+    from mlflow import MlflowClient
+
+    ours, theirs, found = client(store), MlflowClient(there.uri), []
+    experiments = [e.experiment_id for e in theirs.search_experiments()]
+    for run in runs_of(store):
+        same = theirs.search_runs(experiments, f"tags.`{delivery.OWN_ID}` = '{run.info.run_id}'")
+        assert len(same) == 1, f"{len(same)} runs on the server"
+        (other,) = same
+        here, arrived = history(ours, run.info.run_id), history(theirs, other.info.run_id)
+        count("metrics that had to arrive", len(here))
+        count("metrics lost", len(set(here) - set(arrived)))
+        count("metrics twice", len(arrived) - len(set(arrived)) + len(set(arrived) - set(here)))
+        assert arrived == here
+        assert len(here) == len({(key, step) for key, step, *_ in here})
+        assert other.data.params == run.data.params
+        assert other.info.status == run.info.status == status
+        assert other.info.run_name == run.info.run_name
+        own = {"process", "server", "mlflow.note.content", "mlflow.parentRunId", delivery.OWN_ID}
+        assert {k: v for k, v in other.data.tags.items() if k not in own} == {
+            k: v for k, v in run.data.tags.items() if k not in own
+        }
+        assert [d.dataset.digest for d in other.inputs.dataset_inputs] == [
+            d.dataset.digest for d in run.inputs.dataset_inputs
+        ]
+        folder = Path(run.info.artifact_uri.removeprefix("file://"))
+        sent = there.folder / "artifacts" / other.info.experiment_id / other.info.run_id / "artifacts"
+        assert contents(sent) == contents(folder)
+        found.append(other)
+    assert not list((store / spool.FOLDER).glob("*.json*"))
+    return found
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {p.relative_to(folder).as_posix(): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+
+
+def test_a_server_that_is_there_has_the_run_when_the_process_ends(
+    mlflow_server: MlflowServer, tmp_path: Path, count: Count
+) -> None:
+    run = tracked(mlflow_server.uri).begin(tmp_path, "there", "a run", {"kind": "run"})
+    write(run)
+    leave()
+    (other,) = compare(tmp_path, mlflow_server, count)
+    link = f"#/experiments/{other.info.experiment_id}/runs/{other.info.run_id}/artifacts/card.html"
+    assert link in other.data.tags["mlflow.note.content"]  # where the server's pages show it, not the store's
+
+
+@pytest.mark.parametrize("wrong", WAYS)
+def test_every_third_request_goes_wrong(
+    wrong: str, mlflow_server: MlflowServer, way: Way, tmp_path: Path, count: Count
+) -> None:
+    way.choose = lambda number, _: wrong if number % 3 == 0 else ""
+    run = tracked(way.uri).begin(tmp_path, f"third {wrong}", "a run", {"kind": "run"})
+    write(run)
+    leave()
+    assert way.wrong >= 3
+    count("server outages survived", way.wrong)
+    compare(tmp_path, mlflow_server, count)
+
+
+def test_any_request_goes_wrong_in_any_way(
+    mlflow_server: MlflowServer, tmp_path: Path, tries: Tries, count: Count
+) -> None:
+    for seed in range(tries(2, 30)):
+        dice, way, store = random.Random(seed), Way(mlflow_server.uri), tmp_path / str(seed)
+        share = dice.choice([0.1, 0.3, 0.5])
+
+        def choose(number: int, _: str, dice: random.Random = dice, share: float = share) -> str:
+            return dice.choice(WAYS) if dice.random() < share else ""
+
+        way.choose = choose
+        store.mkdir()
+        run = tracked(way.uri).begin(store, f"any {seed}", "a run", {"kind": "run"})
+        write(run)
+        until = time.monotonic() + 120
+        while list((store / spool.FOLDER).glob("*.jsonl")) and time.monotonic() < until:
+            run.courier.kick()
+            time.sleep(0.1)
+        leave()
+        way.close()
+        count("server outages survived", way.wrong)
+        compare(store, mlflow_server, count)
+
+
+def test_a_run_whose_making_was_carried_out_late_is_there_once(
+    mlflow_server: MlflowServer, way: Way, tmp_path: Path, count: Count
+) -> None:
+    """The request is lost for all that can be seen, is sent again, and then both are carried out."""
+    from mlflow import MlflowClient
+    from mlflow.entities import ViewType
+
+    made = []
+
+    def choose(_: int, path: str) -> str:
+        made.extend([path] if path.endswith("runs/create") else [])
+        return "late" if path.endswith("runs/create") and len(made) == 1 else ""
+
+    way.choose = choose
+    run = tracked(way.uri).begin(tmp_path, "late", "a run", {"kind": "run"})
+    write(run)
+    leave()
+    assert len(made) == 2
+    compare(tmp_path, mlflow_server, count)
+    there = MlflowClient(mlflow_server.uri)
+    at = there.get_experiment_by_name("late").experiment_id
+    assert len(there.search_runs([at], run_view_type=ViewType.ALL)) == 2  # or this test has shown nothing
+    assert len(there.search_runs([at])) == 1
+
+
+def test_a_training_with_the_server_down_at_its_start(
+    call: Call, songs: Songs, mlflow_server: MlflowServer, way: Way, tmp_path: Path, count: Count
+) -> None:
+    """It trains, it says so, and the next run brings both."""
+    words = [*songs.words, *TINY, "card=null", "tracker=server", f"tracker.uri={way.uri}", f"store={tmp_path}"]
+    way.closed = True
+    said = call(*words)
+    assert said.code == 0
+    assert f"{way.uri} cannot be had (it hung up)" in said.err
+    (run,) = runs_of(tmp_path)
+    assert run.info.status == "FINISHED"
+    assert (Path(run.info.artifact_uri.removeprefix("file://")) / "predictions.parquet").is_file()
+    leave()
+    assert list((tmp_path / spool.FOLDER).glob("*.jsonl"))
+    count("server outages survived", way.wrong)
+
+    way.closed = False
+    assert call(*words, "seed=1").code == 0
+    leave()
+    assert len(compare(tmp_path, mlflow_server, count)) == 2
+
+
+def test_a_sweep_through_an_outage_has_its_children_below_its_parent(
+    call: Call, songs: Songs, mlflow_server: MlflowServer, way: Way, tmp_path: Path, count: Count
+) -> None:
+    way.choose = lambda number, path: "down" if number < 15 or ("create" in path and number < 40) else ""
+    words = ["-m", *songs.words, *TINY, "card=null", "seed=0,1", "agg=vote"]
+    said = call(*words, "tracker=server", f"tracker.uri={way.uri}", f"store={tmp_path}")
+    assert said.code == 0
+    leave()
+    count("server outages survived", way.wrong)
+    found = {r.data.tags["kind"]: r for r in compare(tmp_path, mlflow_server, count)}
+    assert found["run"].data.tags["mlflow.parentRunId"] == found["sweep"].info.run_id
+
+
+def test_what_a_killed_process_left_is_delivered_by_doctor_and_the_resumed_run_ends_once(
+    songs: Songs, call: Call, mlflow_server: MlflowServer, way: Way, tmp_path: Path, count: Count
+) -> None:
+    way.closed = True
+    words = [*songs.words, *TINY, "trainer.max_epochs=200", "card=null", "tracker=server", f"tracker.uri={way.uri}"]
+    process = program(*words, f"store={tmp_path}")
+    until = time.monotonic() + 100
+    while not list(tmp_path.glob("artifacts/*/*/artifacts/checkpoints/last.ckpt")) and time.monotonic() < until:
+        time.sleep(0.05)
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    (run,) = runs_of(tmp_path)
+    assert run.info.status == "RUNNING"
+
+    said = call("doctor", "--fix", f"store={tmp_path}")
+    assert said.code == 1  # the server is still down
+    assert "cannot be had" in " ".join(said.out.split())
+    way.closed = False
+    said = call("doctor", "--fix", f"store={tmp_path}")
+    assert said.code == 0, said.out
+    assert "told to" in " ".join(said.out.split())
+    compare(tmp_path, mlflow_server, count, "KILLED")
+
+    folder = Path(run.info.artifact_uri.removeprefix("file://"))
+    config = (folder / "config.yaml").read_text()
+    (folder / "config.yaml").write_text(config.replace("max_epochs: 200", "max_epochs: 3"))
+    assert call(f"resume={run.info.run_id}", f"store={tmp_path}").code == 0
+    leave()
+    count("server outages survived", way.wrong)
+    compare(tmp_path, mlflow_server, count)
+
+
+def test_a_real_server_is_killed_and_comes_back(tmp_path: Path, tries: Tries, count: Count) -> None:
+    for n in range(tries(0, 4)):
+        there, store = MlflowServer(tmp_path / f"server {n}".replace(" ", "-")), tmp_path / f"store-{n}"
+        store.mkdir()
+        if n % 2 == 0:
+            there.start()
+        run = tracked(there.uri).begin(store, "killed", "a run", {"kind": "run"})
+        done = []
+
+        def between(there: MlflowServer = there, done: list[int] = done, n: int = n) -> None:
+            done.append(0)
+            time.sleep(0.05 * n)
+            if len(done) == 2 and there.process:
+                there.stop(kill=True)
+                count("server outages survived")
+            if len(done) == 3:
+                there.start()
+
+        write(run, between)
+        leave()
+        compare(store, there, count)
+        there.stop()
+
+
+@pytest.mark.parametrize("wrong", ["black hole", "500", "down"])
+def test_an_outage_costs_a_run_a_few_seconds_at_most(
+    wrong: str, way: Way, tmp_path: Path, count: Count, tries: Tries
+) -> None:
+    """All that a process's runs wait for a server that swallows everything: begin, figures and end of each."""
+    way.choose = lambda *_: wrong
+    Mlflow().begin(tmp_path, "warm", "up", {}).finish()
+    began = time.monotonic()
+    for n in range(tries(2, 6)):
+        write(tracked(way.uri).begin(tmp_path, "hole", f"run {n}", {"kind": "run"}))
+    spent = time.monotonic() - began
+    assert spent < server.FIRST_S + server.PATIENCE_S + 1 + tries(2, 6)  # a second a run for the store itself
+    assert len(list((tmp_path / spool.FOLDER).glob("*.jsonl"))) == tries(2, 6)
+    count("runs that an outage did not hold up", tries(2, 6))
+
+
+def test_user_and_password_come_from_the_environment_and_go_nowhere_else(
+    call: Call, songs: Songs, mlflow_server: MlflowServer, way: Way, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A server that wants a log-in, before a real one; afterwards every file of both is searched."""
+    import base64
+
+    wanted = "Basic " + base64.b64encode(f"ada:{PASSWORD}".encode()).decode()
+    way.choose = lambda *_: "" if way.headers[-1].get("Authorization") == wanted else "401"
+    words = [*songs.words, *TINY, "card=null", "tracker=server", f"store={tmp_path}"]
+    said = call(*words, f"tracker.uri={way.uri}")
+    assert said.code == 2
+    assert "MLFLOW_TRACKING_PASSWORD" in said.err.splitlines()[-1]
+    assert not runs_of(tmp_path)  # it did not train all night for nothing
+
+    said = call(*words, f"tracker.uri={way.uri.replace('//', f'//ada:{PASSWORD}@')}".replace(" ", "+"))
+    assert said.code == 2
+    assert "battery" not in said.err
+
+    monkeypatch.setenv("MLFLOW_TRACKING_USERNAME", "ada")
+    monkeypatch.setenv("MLFLOW_TRACKING_PASSWORD", PASSWORD)
+    said = call(*words, f"tracker.uri={way.uri}")
+    assert said.code == 0, said.err
+    leave()
+    assert len(runs_of(tmp_path)) == 1
+    secrets = [PASSWORD.encode(), wanted.removeprefix("Basic ").encode()]
+    files = [p for root in (tmp_path, mlflow_server.folder) for p in root.rglob("*") if p.is_file()]
+    assert len(files) > 30
+    assert not [p for p in files if any(s in p.read_bytes() for s in secrets)]
+    assert PASSWORD not in said.out + said.err
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["tracker=server"], "tracker.uri=http://HOST:PORT"),
+        (["tracker=server", "tracker.uri=ftp://a"], "expected the address of an MLflow server"),
+        (["tracker=server", "tracker.uri=somewhere"], "expected the address of an MLflow server"),
+        (["-m", "tracker=server", "seed=0,1"], "tracker.uri=http://HOST:PORT"),
+    ],
+)
+def test_an_address_that_is_none_is_said_in_a_line(
+    call: Call, songs: Songs, tmp_path: Path, words: list[str], said: str
+) -> None:
+    got = call(*songs.words, *TINY, *words, f"store={tmp_path}")
+    assert got.code == 2
+    assert said in got.err.splitlines()[-1]
+    assert "Traceback" not in got.err
+
+
+def test_what_the_server_will_never_take_holds_nothing_up(
+    mlflow_server: MlflowServer, tmp_path: Path, call: Call
+) -> None:
+    """A key that MLflow refuses: all else arrives."""
+    from mlflow import MlflowClient
+
+    run = tracked(mlflow_server.uri).begin(tmp_path, "refused", "a run", {"kind": "run"})
+    assert run.journal
+    run.journal.spool.append(entries.metrics({"not a key: {}": 1.0}, 0))
+    run.journal.spool.mark("store", run.journal.spool.path.stat().st_size)
+    write(run)
+    leave()
+    there = MlflowClient(mlflow_server.uri)
+    (other,) = there.search_runs([there.get_experiment_by_name("refused").experiment_id])
+    assert other.info.status == "FINISHED"
+    assert len(there.get_metric_history(other.info.run_id, "val/loss")) == EPOCHS
+
+
+HOLD = """
+import sqlite3, sys, time
+db = sqlite3.connect(sys.argv[1]); db.isolation_level = None
+db.execute("begin exclusive"); print("held", flush=True); time.sleep(float(sys.argv[2])); db.execute("rollback")
+"""
+
+
+def test_a_database_that_another_process_holds_makes_figures_wait_and_loses_none(
+    tmp_path: Path, tries: Tries, count: Count
+) -> None:
+    import sys
+
+    for n in range(tries(1, 5)):
+        store = tmp_path / str(n)
+        run = Mlflow().begin(store, "held", "a run", {"kind": "run"})
+        holder: list[subprocess.Popen[str]] = []
+        waited: list[float] = []
+
+        def between(store: Path = store, holder: list[Any] = holder, n: int = n) -> None:
+            if not holder:
+                words = [sys.executable, "-c", HOLD, str(store / "mlflow.db"), str(6 + n)]
+                holder.append(subprocess.Popen(words, stdout=subprocess.PIPE, text=True))
+                assert holder[0].stdout and holder[0].stdout.readline() == "held\n"
+
+        began = time.monotonic()
+        for epoch in range(20):
+            run.metrics({"val/loss": float(epoch)}, epoch)
+            between()
+        waited.append(time.monotonic() - began)
+        assert waited[0] < 2 * entries.LOCKED_S + 1, "the training was held up"
+        assert (store / spool.FOLDER / f"{run.id}.jsonl").is_file()
+        run.finish()
+        holder[0].communicate()
+        there = client(store)
+        assert [m.step for m in there.get_metric_history(run.id, "val/loss")] == list(range(20))
+        assert there.get_run(run.id).info.status == "FINISHED"
+        assert not list((store / spool.FOLDER).glob("*.json*"))
+        count("databases held by another process")
+
+
+def test_a_database_that_stays_held_keeps_what_waits_for_doctor(
+    tmp_path: Path, call: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from genrelab import journal
+
+    monkeypatch.setattr(journal, "PATIENCE_S", 0.2)
+    monkeypatch.setattr(entries, "LOCKED_S", 0.1)
+    run = Mlflow().begin(tmp_path, "held", "a run", {"kind": "sweep"})
+    with closing(sqlite3.connect(tmp_path / "mlflow.db")) as db:
+        db.isolation_level = None
+        db.execute("begin exclusive")
+        run.metrics({"val/loss": 1.0}, 0)
+        run.finish()
+        db.execute("rollback")
+    assert client(tmp_path).get_run(run.id).info.status == "RUNNING"
+    said = call("doctor", f"store={tmp_path}")
+    assert said.code == 1
+    assert "waits for the database" in " ".join(said.out.split())
+    assert call("doctor", "--fix", f"store={tmp_path}").code == 0
+    there = client(tmp_path)
+    assert there.get_run(run.id).info.status == "FINISHED"
+    assert len(there.get_metric_history(run.id, "val/loss")) == 1
+
+
+def test_a_line_that_was_cut_off_is_no_entry(tmp_path: Path, tries: Tries, count: Count) -> None:
+    """A spool is cut at every byte, as a process is killed: what was whole is read, and it goes on from there."""
+    whole = spool.Spool(tmp_path, "run").open()
+    for n in range(3):
+        whole.append({"do": "tags", "values": {"n": str(n), "text": "ä\n\u2028"}})
+    whole.close()
+    text = whole.path.read_bytes()
+    step = tries(7, 1)
+    for size in range(0, len(text) + 1, step):
+        whole.path.write_bytes(text[:size])
+        again = spool.Spool(tmp_path, "run").open()
+        n = text[:size].count(b"\n")
+        assert [e["values"]["n"] for e, _ in again.after(0)] == [str(i) for i in range(n)]
+        again.append({"do": "end"})
+        assert [e["do"] for e, _ in again.after(0)] == ["tags"] * n + ["end"]
+        again.close()
+        count("spools cut off")
+
+
+def test_two_processes_never_write_one_run(tmp_path: Path) -> None:
+    one = spool.Spool(tmp_path, "run").open()
+    with pytest.raises(spool.Held):
+        spool.Spool(tmp_path, "run").open()
+    one.close()
+    spool.Spool(tmp_path, "run").open().close()
+
+
+def test_a_server_that_is_not_there_at_all(call: Call, tmp_path: Path) -> None:
+    run = tracked(f"http://{HOST}:{free_port()}").begin(tmp_path, "nowhere", "a run", {"kind": "run"})
+    write(run)
+    assert run.courier.trouble == delivery.REFUSED
+    leave()
+    assert client(tmp_path).get_run(run.id).info.status == "FINISHED"
+    assert list((tmp_path / spool.FOLDER).glob("*.jsonl"))
+    assert finished("doctor", f"store={tmp_path}").code == 1
