@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from omegaconf import MISSING, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError
 
-from genrelab import paths, words
+from genrelab import paths, trust, words
 from genrelab.types import Beats, Labels, Track, Unusable, UserError
 
 if TYPE_CHECKING:
@@ -26,7 +28,6 @@ if TYPE_CHECKING:
 
 Config = dict[str, Any]  # resolved, plain
 RULE = "rule.npz"  # how a run decides, among its artifacts
-TRUSTED = ("genrelab.", "torch.optim.")  # what the config of a stored run may name
 IDENTITY_LESS = (
     "store",
     "resume",
@@ -150,6 +151,8 @@ def instantiate(config: Any, **more: Any) -> Any:
     import hydra.utils
     from hydra.errors import InstantiationException
 
+    if isinstance(config, dict):  # resolved by now, or of a stored run
+        config = trust.literal(config)
     try:
         made = hydra.utils.instantiate(config, **more, _convert_="all")
     except InstantiationException as error:
@@ -175,19 +178,6 @@ def data_name(config: Any) -> str:
         return instantiate(config["data"]).name
     except UserError:  # no path given, for one: who trains on it will hear of it
         return str(config["data"]["_target_"]).rpartition(".")[2].lower()
-
-
-def trusted(config: Any) -> None:
-    """Raises UserError where a stored config names something to call that is not genrelab's own."""
-    if isinstance(config, Mapping):
-        target = config.get("_target_")
-        if target is not None and not str(target).startswith(TRUSTED):
-            raise UserError(f"the run's config names '{target}', which is not a part of genrelab: it is not opened")
-        for value in config.values():
-            trusted(value)
-    elif isinstance(config, list):
-        for value in config:
-            trusted(value)
 
 
 def identity(config: Config) -> Config:
@@ -367,11 +357,16 @@ def weights_of(folder: Path) -> dict[str, Any]:
 
 @functools.cache
 def load_config(folder: Path) -> Config:
-    """The config.yaml of a run's artifacts, plain and checked."""
+    """The config.yaml of a run's artifacts, plain; raises UserError where it could do more than name parts of ours."""
     path = folder / "config.yaml"
     if not path.is_file():
         raise UserError(f"the run's {path} is missing: its store was moved or cleaned")
-    config = OmegaConf.to_container(OmegaConf.load(path), resolve=False)
-    assert isinstance(config, dict)
-    trusted(config)
+    trust.folder(folder)
+    try:
+        config = OmegaConf.to_container(OmegaConf.load(path), resolve=False)
+    except (YAMLError, OmegaConfBaseException, UnicodeDecodeError) as error:
+        raise UserError(f"the run's {path} is damaged: {str(error).splitlines()[0]}") from error
+    if not isinstance(config, dict) or not all(isinstance(k, str) for k in config):
+        raise UserError(f"the run's {path} is no config of genrelab")
+    trust.config(config)
     return config  # type: ignore[return-value]

@@ -45,6 +45,7 @@ KNOWS = {  # a room of genrelab -> the rooms that it may import
     "health": {"types", "process", "track", "spool", "journal", "server"},
     "registry": {"track"},
     "words": {"types", "paths"},
+    "trust": {"types", "paths"},
     "report": {"types", "evaluate"},
     "store": {"types", "audio", "front"},
     "data": {"types", "audio", "front", "slice", "store"},

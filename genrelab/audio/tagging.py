@@ -53,6 +53,10 @@ def _put(path: Path, target: Path, genres: Sequence[str], run: str) -> None:
     partial = target.with_name(f".{target.stem}.genrelab-{os.getpid()}{path.suffix}")
     before = path.stat()
     try:
+        partial.touch(exist_ok=False)  # a link of that name would lead elsewhere
+    except OSError as error:
+        raise TagError(f"cannot write {partial}: {error.strerror or error}") from error
+    try:
         shutil.copy2(path, partial)
         partial.chmod(before.st_mode | 0o200)
         _write(partial, genres, run)

@@ -31,11 +31,12 @@ def run(
     alias: Annotated[str, typer.Option(help="Which of its versions this one becomes.")] = "champion",
 ) -> int:
     """Register a run's model in MLflow and make it the champion. Of a k-fold run: the fold best on validation."""
-    from genrelab import registry, track
+    from genrelab import registry, track, trust
 
     _check(name, alias)
     store = paths.store_dir()
     record = chosen_run(store, run)
+    trust.folder(record.folder)
     before = registry.champion(store, name, alias)
     if before and before.run_id == record.id:
         show(f"{record.name} ({record.id[:8]}) is the {alias} already: {before}. Nothing was changed.")
