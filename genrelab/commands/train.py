@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from genrelab import compose, paths, runs, sweep, words
+from genrelab import compose, paths, runs, sweep, trust, words
 from genrelab.report.console import BAR, say, show
 from genrelab.types import UserError
 
@@ -150,6 +150,7 @@ def resume(argv: Sequence[str], word: str) -> int:
         return 0
     track.idle(record)
     if record.kind == "sweep":
+        trust.words(json.loads(record.tags["overrides"]))
         os.environ[sweep.PARENT], os.environ[sweep.RESUME] = record.id, "1"
         return launch([*json.loads(record.tags["overrides"]), *words.quoted([f"store={store}"]), "--multirun"])
     config = compose.load_config(record.folder) | {"store": str(store), "resume": record.id}
