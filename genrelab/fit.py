@@ -167,7 +167,7 @@ def fit(
     train_s = time.perf_counter() - started
 
     epochs_here = trainer.current_epoch - done
-    each = np.mean([len(sides["train"].pick(int(i))) for i in sides["train"].songs])
+    each = sides["train"].which(np.arange(len(sides["train"])))[1].mean()
     n_train = each * max(len(sides["train"]), options["songs_per_epoch"])
     if not learns:
         trainer.save_checkpoint(checkpoints / "best.ckpt")

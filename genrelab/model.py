@@ -50,9 +50,9 @@ class SongClassifier(nn.Module):
         return (front.n_bins, n_frames)
 
     def picture(self, x: Tensor, places: Tensor | None = None) -> Tensor:
-        """What `slices` gives -> pictures (N, F, T): of a learned front-end drawn here, else there already."""
+        """What `slices` gives -> pictures (N, F, T), float32: of a learned front-end drawn here, else there already."""
         if not isinstance(self.front, Learned):
-            return x
+            return x.float()
         with torch.autocast(x.device.type, enabled=False):  # eight bits are too few for samples
             drawn = self.front.inner(x)
         if places is None:

@@ -151,12 +151,9 @@ class EmbeddedSongs(SongSlices):
     def __init__(self, rows: np.ndarray, dim: int, *parts: Any) -> None:
         super().__init__(*parts)
         self.dim = dim
-        self.rows, self.jitter = rows, False  # embeddings lie on the slicer's own grid
-        self.first = np.cumsum([0, *(len(s) for s in self.spans)])
+        self.embedded, self.jitter = rows, False  # embeddings lie on the slicer's own grid
 
     def __getitems__(self, positions: Sequence[int]) -> Batch:
-        songs = [int(self.songs[p]) for p in positions]
-        own = [self.window(i, self.random(i)) for i in songs]
-        rows = np.concatenate([self.first[i] + w for i, w in zip(songs, own, strict=True)])
-        z, textures = torch.from_numpy(self.rows[rows]).tensor_split([self.dim], 1)
-        return {"z": z, "texture": textures} | self.about(songs, [len(w) for w in own])
+        rows, n_slices = self.which(positions)
+        z, textures = torch.from_numpy(self.embedded[rows]).tensor_split([self.dim], 1)
+        return {"z": z, "texture": textures} | self.about(self.songs[positions], n_slices)

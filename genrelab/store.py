@@ -16,7 +16,7 @@ import sqlite3
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -52,11 +52,21 @@ class Pictures:
     duration_s: np.ndarray  # (n,)
     keys: tuple[str, ...]
     seconds_made: float = 0.0  # of sound that had to be decoded now
+    _windows: dict[int, np.ndarray] = field(default_factory=dict, init=False, repr=False)
 
     def __getitem__(self, i: int) -> torch.Tensor:
         """Track i's picture (F, frames), float32; of waves its samples (1, samples), full scale 1."""
         own = self.stored(i).astype(np.float32).T
         return torch.from_numpy(own / FULL_SCALE if self.rows.dtype == np.int16 else own)
+
+    def windows(self, n: int) -> np.ndarray:
+        """(rows - n + 1, n, F): the n rows from each row on, not copied; what is taken of it is."""
+        if n not in self._windows:
+            shape = (max(0, len(self.rows) - n + 1), n, self.rows.shape[1])
+            self._windows[n] = np.lib.stride_tricks.as_strided(
+                self.rows, shape, (self.rows.strides[0], *self.rows.strides), writeable=False
+            )
+        return self._windows[n]
 
     def stored(self, i: int) -> np.ndarray:
         """Track i's rows as they are stored, not copied."""

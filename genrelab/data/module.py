@@ -13,11 +13,12 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 
 from genrelab.data.split import Split
 from genrelab.front.base import FULL_SCALE, Front, Learned
-from genrelab.slice.base import Slicer, cut, on_grid
+from genrelab.slice.base import Slicer, Spans, cut, on_grid
 from genrelab.slice.wave import cut_waves
 from genrelab.store import Pictures
 from genrelab.types import Labels
 
+SALT = 0x51CE  # which slices a song gives is not drawn from the numbers that order the songs
 Batch = dict[str, Any]  # what `SongSlices.read` says of N slices; n_slices, index, truth (B,), target (B, K)
 
 
@@ -39,12 +40,19 @@ class SongSlices(Dataset[Batch]):
         front: Front,
         seed: int,
     ) -> None:
-        self.pictures, self.spans, self.labels = pictures, spans, labels
+        self.pictures, self.labels = pictures, labels
+        self.spans = spans if isinstance(spans, Spans) else Spans(spans)
         self.slicer, self.front, self.seed, self.epoch = slicer, front, seed, 0
         self.training, self.side, self.split = side == "train", side, split
-        self.songs = np.array([i for i in range(len(spans)) if len(self.own(i))], dtype=np.int64)
+        there = [i for i, of in enumerate(split.sides) if of in (side, "mixed") and len(self.own(i))]
+        own = [self.own(i) + self.spans.first[i] for i in there]
+        self.songs = np.array(there, dtype=np.int64)  # rising
+        self.rows = np.concatenate([np.zeros(0, np.int64), *own])  # of spans.values, packed
+        self.count = np.array([len(rows) for rows in own], dtype=np.int64)  # of each song
+        self.begin = np.cumsum(self.count) - self.count  # of each song in `rows`
         # a shifted slice would reach into its neighbour, which may lie on the other side
         self.jitter = slicer.jitter and self.training and split.kind != "slice"
+        self._drawn: tuple[int, np.ndarray] | None = None
 
     def whole(self) -> SongSlices:
         """The same songs with all of their slices, as validation takes them."""
@@ -59,15 +67,22 @@ class SongSlices(Dataset[Batch]):
         return self.__getitems__([position])
 
     def __getitems__(self, positions: Sequence[int]) -> Batch:
-        songs = [int(self.songs[p]) for p in positions]
-        spans = [self.pick(i) for i in songs]
-        return self.read(songs, spans) | self.about(songs, [len(s) for s in spans])
+        songs = self.songs[positions]
+        rows, n_slices = self.which(positions)
+        shift = np.repeat(self.shifts(songs, rows, n_slices), n_slices)
+        grid = None if isinstance(self.front, Learned) else self.spans.grid(self.front.hop_s, self.slicer.n_frames)
+        if grid is None:
+            spans = self.spans.values[rows] + self.front.hop_s * torch.from_numpy(shift)[:, None]
+            read = self.read(songs.tolist(), spans.split(n_slices.tolist()))
+        else:
+            read = self._indexed(songs, n_slices, grid[rows] + shift)
+        return read | self.about(songs, n_slices)
 
-    def about(self, songs: Sequence[int], n_slices: Sequence[int]) -> Batch:
+    def about(self, songs: Sequence[int] | np.ndarray, n_slices: Sequence[int] | np.ndarray) -> Batch:
         """What is known of the songs beside their slices."""
         return {
-            "n_slices": torch.tensor(n_slices),
-            "index": torch.tensor(songs),
+            "n_slices": torch.as_tensor(n_slices),
+            "index": torch.as_tensor(songs),
             "truth": torch.from_numpy(self.labels.truth[songs]),
             "target": torch.from_numpy(self.labels.target[songs]),
         }
@@ -76,35 +91,45 @@ class SongSlices(Dataset[Batch]):
         """Which of song i's slices lie on this side: rising indices."""
         return self.split.slices(i, len(self.spans[i]), self.side)
 
-    def random(self, i: int) -> np.random.Generator:
-        """What decides about song i in this epoch."""
-        return np.random.default_rng((self.seed, self.epoch, i))
+    def chance(self, songs: np.ndarray) -> np.ndarray:
+        """(B, 2) in [0, 1): what decides about each song in this epoch."""
+        if self._drawn is None or self._drawn[0] != self.epoch:
+            self._drawn = self.epoch, np.random.default_rng((self.seed, self.epoch, SALT)).random((len(self.spans), 2))
+        return self._drawn[1][songs]
 
-    def window(self, i: int, random: np.random.Generator) -> np.ndarray:
-        """Which of its slices song i gives now: rising indices."""
-        own = self.own(i)
-        if not self.training:
-            return own
-        most = self.slicer.max_per_song or len(own)
-        begin = random.integers(max(1, len(own) - most + 1))
-        return own[begin : begin + most]
+    def which(self, positions: Sequence[int] | np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The slices that the songs at these positions give now, packed (N,), and how many each gives (B,)."""
+        begin, n_slices = self.begin[positions], self.count[positions]
+        if self.training and self.slicer.max_per_song:
+            spare = np.maximum(n_slices - self.slicer.max_per_song, 0)
+            begin = begin + (self.chance(self.songs[positions])[:, 0] * (spare + 1)).astype(np.int64)
+            n_slices = n_slices - spare
+        inside = np.arange(n_slices.sum()) - np.repeat(np.cumsum(n_slices) - n_slices, n_slices)
+        return self.rows[np.repeat(begin, n_slices) + inside], n_slices
+
+    def shifts(self, songs: np.ndarray, rows: np.ndarray, n_slices: np.ndarray) -> np.ndarray:
+        """By how many frames (B,) each song's slices are moved now: less than a hop, and not beyond its end."""
+        if not self.jitter:
+            return np.zeros(len(songs), np.int64)
+        last = np.cumsum(n_slices) - 1
+        first = last - n_slices + 1
+        second = np.minimum(first + 1, last)
+        begin_s, end_s = self.spans.values.numpy().T
+        hop = np.where(n_slices > 1, begin_s[rows[second]], end_s[rows[first]]) - begin_s[rows[first]]
+        frames, hop_s = self.pictures.n_frames[songs], self.front.hop_s
+        if isinstance(self.front, Learned):  # samples are stored
+            frames = 1 + frames // self.front.hop
+        room = np.minimum(hop, (frames - 1) * hop_s - end_s[rows[last]])
+        return (self.chance(songs)[:, 1] * np.maximum(1, (room / hop_s + 1e-6).astype(np.int64) + 1)).astype(np.int64)
 
     def pick(self, i: int) -> Tensor:
         """The spans (S, 2) that song i gives now."""
-        random = self.random(i)
-        spans = self.spans[i][self.window(i, random)]
-        if self.jitter:
-            hop = float(spans[1, 0] - spans[0, 0]) if len(spans) > 1 else float(spans[0, 1] - spans[0, 0])
-            frames = self.pictures.n_frames[i]
-            if isinstance(self.front, Learned):  # samples are stored
-                frames = 1 + frames // self.front.hop
-            hop_s = self.front.hop_s
-            room = min(hop, float((frames - 1) * hop_s - spans[-1, 1]))
-            spans = spans + hop_s * int(random.integers(max(1, int(room / hop_s + 1e-6) + 1)))
-        return spans
+        rows, n_slices = self.which([int(np.searchsorted(self.songs, i))])
+        return self.spans.values[rows] + self.front.hop_s * int(self.shifts(np.array([i]), rows, n_slices)[0])
 
     def read(self, songs: Sequence[int], spans: Sequence[Tensor]) -> Batch:
-        """`x`: slices (N, F, T), float32; of a learned front-end waves (N, samples) and `places` (see cut_waves)."""
+        """`x`: slices (N, F, T) as they are stored, or float32 where they are no exact cuts; of a learned front-end
+        waves (N, samples) and `places` (see cut_waves)."""
         n_frames, hop_s = self.slicer.n_frames, self.front.hop_s
         if isinstance(self.front, Learned):
             waves = [self.pictures.stored(i)[:, 0] for i in songs]
@@ -115,9 +140,13 @@ class SongSlices(Dataset[Batch]):
         if starts is None:
             cuts = [cut(self.pictures[i], s, hop_s, n_frames) for i, s in zip(songs, spans, strict=True)]
             return {"x": torch.cat(cuts)}
-        first = np.repeat(self.pictures.first[songs], [len(s) for s in spans]) + starts.numpy()
-        rows = self.pictures.rows[first[:, None] + np.arange(n_frames)]  # (N, T, F)
-        return {"x": torch.from_numpy(rows).transpose(1, 2).float()}
+        return self._indexed(np.asarray(songs), np.array([len(s) for s in spans]), starts.numpy())
+
+    def _indexed(self, songs: np.ndarray, n_slices: np.ndarray, starts: np.ndarray) -> Batch:
+        """Exact cuts from their first frames (N,): each lies in one piece in the file."""
+        first = np.repeat(self.pictures.first[songs], n_slices) + starts
+        cuts = self.pictures.windows(self.slicer.n_frames)[first]  # (N, T, F)
+        return {"x": torch.from_numpy(cuts).transpose(1, 2)}
 
 
 class Songs(Sampler[int]):

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 FULL_SCALE = 2**14  # of stored samples: a mix or a decoder may exceed 1, here up to 2
-BLOCK_FRAMES = 64  # frames transformed at a time: their spectra stay in the processor's cache
+BLOCK_FRAMES = 128  # frames transformed at a time: their spectra stay in the processor's cache
 
 
 class Front(nn.Module):
@@ -101,14 +101,21 @@ def hop_samples(hop_s: float, sample_rate: int) -> int:
     return hop
 
 
-def power_blocks(wave: Tensor, window: Tensor, hop: int) -> Iterator[Tensor]:
-    """Power spectra of a wave (B, samples) in blocks: yields (B, frames of the block, n_fft // 2 + 1).
+def spectra(wave: Tensor, window: Tensor, hop: int) -> Iterator[Tensor]:
+    """Spectra of a wave (B, samples) in blocks: yields (B, frames of the block, n_fft // 2 + 1), complex.
 
-    Centred frames, reflected borders; a full-scale sine at the centre of a row has power 1.
+    Centred frames, reflected borders; a full-scale sine at the centre of a row has magnitude 1.
     """
     n_fft = window.numel()
-    padded = nn.functional.pad(wave[:, None], (n_fft // 2, n_fft // 2), mode="reflect")[:, 0]
+    half = n_fft // 2
+    before, after = wave[:, 1 : half + 1].flip(1), wave[:, -half - 1 : -1].flip(1)
+    padded = torch.cat([before, wave, after], 1)  # as nn.functional.pad's "reflect", in a third of its time
     scaled = window * (2 / window.sum())
     for block in padded.unfold(1, n_fft, hop).split(BLOCK_FRAMES, dim=1):
-        spectrum = torch.fft.rfft(block * scaled)
+        yield torch.fft.rfft(block * scaled)
+
+
+def power_blocks(wave: Tensor, window: Tensor, hop: int) -> Iterator[Tensor]:
+    """Power spectra of a wave, as `spectra` has them."""
+    for spectrum in spectra(wave, window, hop):
         yield spectrum.real.square() + spectrum.imag.square()

@@ -5,8 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from genrelab.front.base import hop_samples, power_blocks
+from genrelab.front.base import hop_samples
 from genrelab.front.cqt import hann
+from genrelab.front.filters import Filters
 from genrelab.front.fixed import Fixed
 
 
@@ -18,7 +19,6 @@ class Logfreq(Fixed):
     """
 
     window: Tensor
-    bank: Tensor
 
     def __init__(
         self,
@@ -51,9 +51,9 @@ class Logfreq(Fixed):
         bank /= (bank * hann((rows - centre) / row_hz).square()).sum(0)  # what a sine at the centre would read
         self.bin_hz = centre.float()
         self.register_buffer("window", torch.hann_window(n_fft), persistent=False)
-        self.register_buffer("bank", bank.float(), persistent=False)
+        self.filters = Filters(bank.float())
 
     def power(self, wave: Tensor) -> Tensor:
         """(B, samples) -> (B, 1 + samples // hop, n_bins); ValueError for fewer than n_fft / 2 + 1 samples."""
         self.check(wave, self.n_fft // 2 + 1)
-        return torch.cat([p @ self.bank for p in power_blocks(wave, self.window, self.hop)], 1)
+        return self.filters(wave, self.window, self.hop)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from genrelab.front.base import hop_samples, power_blocks
+from genrelab.front.base import hop_samples
+from genrelab.front.filters import Filters
 from genrelab.front.fixed import Fixed
 
 
@@ -13,7 +14,6 @@ class Mel(Fixed):
     """Mel power in dB, by the scale and area norm of Slaney's Auditory Toolbox (1998); the filters are torchaudio's."""
 
     window: Tensor
-    bank: Tensor
 
     def __init__(
         self,
@@ -37,11 +37,11 @@ class Mel(Fixed):
         self.context_s = (n_fft / 2 / sample_rate, n_fft / 2 / sample_rate)
         bank = melscale_fbanks(n_fft // 2 + 1, f_min, f_max, n_bins, sample_rate, norm="slaney", mel_scale="slaney")
         self.register_buffer("window", torch.hann_window(n_fft), persistent=False)
-        self.register_buffer("bank", bank, persistent=False)
+        self.filters = Filters(bank)
         row_hz = torch.linspace(0, sample_rate / 2, n_fft // 2 + 1)
         self.bin_hz = (bank * row_hz[:, None]).sum(0) / bank.sum(0).clamp_min(1e-12)
 
     def power(self, wave: Tensor) -> Tensor:
         """(B, samples) -> (B, 1 + samples // hop, n_bins); ValueError for fewer than n_fft / 2 + 1 samples."""
         self.check(wave, self.n_fft // 2 + 1)
-        return torch.cat([p @ self.bank for p in power_blocks(wave, self.window, self.hop)], 1)
+        return self.filters(wave, self.window, self.hop)

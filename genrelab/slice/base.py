@@ -26,6 +26,14 @@ class Spans(Sequence[Tensor]):
                 waiting = []
         self.values = torch.cat([*parts, *waiting])
         self.first = np.cumsum(counts)
+        self._grids: dict[tuple[float, int], np.ndarray | None] = {}
+
+    def grid(self, hop_s: float, n_frames: int) -> np.ndarray | None:
+        """The first frame of every span, packed; None where they are not all exact cuts (see `on_grid`)."""
+        if (hop_s, n_frames) not in self._grids:
+            starts = on_grid(self.values, hop_s, n_frames)
+            self._grids[hop_s, n_frames] = None if starts is None else starts.numpy()
+        return self._grids[hop_s, n_frames]
 
     def __len__(self) -> int:
         return len(self.first) - 1

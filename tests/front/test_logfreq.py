@@ -25,7 +25,7 @@ def test_bins_are_equal_steps_of_pitch_from_c1() -> None:
 
 
 def test_no_bin_is_empty_and_no_row_is_lost() -> None:
-    bank = part("front/logfreq").bank
+    bank = part("front/logfreq").filters.bank
     assert (bank.sum(0) > 0).all()
     rows = np.arange(len(bank)) * SAMPLE_RATE / CONFIG["n_fft"]
     assert (bank.sum(1)[(rows >= CONFIG["f_min"]) & (rows < 0.99 * CONFIG["f_max"])] > 0).all()
@@ -49,7 +49,7 @@ def test_a_tone_of_any_pitch_is_loudest_within_one_bin() -> None:
 def test_the_picture_is_the_banks_of_torchs_transform() -> None:
     front, wave = part("front/logfreq", amplitude="power"), noise(2, SAMPLE_RATE)
     rows = torch.stft(wave, front.n_fft, front.hop, window=front.window, return_complex=True).abs().square()
-    expected = front.bank.T @ (rows * (2 / front.window.sum()) ** 2)
+    expected = front.filters.bank.T @ (rows * (2 / front.window.sum()) ** 2)
     assert torch.allclose(front(wave), expected, rtol=1e-4, atol=1e-9)
 
 

@@ -63,14 +63,14 @@ def test_a_full_scale_tone_reads_what_the_bank_weighs_it(row: int) -> None:
     """The power of a tone at a row's centre is 1/4, 1, 1/4 there and beside it (Hann), weighted by the triangles."""
     front = part("front/mel")
     picture = inner(front, front(tone(row * SAMPLE_RATE / CONFIG["n_fft"], SAMPLE_RATE, 0.5)))[0]
-    expected = torch.tensor([0.25, 1.0, 0.25]) @ front.bank[row - 1 : row + 2]
+    expected = torch.tensor([0.25, 1.0, 0.25]) @ front.filters.bank[row - 1 : row + 2]
     loudest = int(expected.argmax())
     assert torch.allclose(picture[loudest], 10 * expected[loudest].log10(), atol=0.01)
 
 
 def test_every_bin_hears_something() -> None:
     """No triangle falls between two rows of the transform: a bin that is always empty would teach a net nothing."""
-    assert (part("front/mel").bank.sum(0) > 0).all()
+    assert (part("front/mel").filters.bank.sum(0) > 0).all()
 
 
 @pytest.mark.parametrize("wrong", [{"f_max": 12000}, {"f_min": 5000, "f_max": 4000}, {"f_min": -1}])
