@@ -42,9 +42,14 @@ Reason = Literal[
 DECODER = (
     f"soundfile {soundfile.__version__}, libsndfile {soundfile.__libsndfile_version__}, soxr {soxr.__version__} HQ"
 )
+LOUDEST = 100.0  # of a sample, 40 dB above full scale: more is damage, or integers that were written as they are
+SLOWEST_HZ, FASTEST_HZ = 1000, 1_000_000  # sample rates that somebody meant
 SILENCE_DBFS = -80.0  # a peak below this is silence: under the noise of a 14-bit recording
 
+MOST_BYTES = 3 << 30  # of a sound at its own rate and at the one asked for: 3.4 hours from 44.1 kHz to 22.05 kHz
+
 _BLOCK = 1 << 16  # frames read at a time: six channels of an hour never lie in memory together
+_WIDE = 1 << 20  # samples read at a time where there are more than 16 channels
 _UNKNOWN = 1 << 48  # libsndfile's "no idea how many frames" is 2**63 - 1
 _VORBIS_BLOCK = 8192  # frames, the longest
 
@@ -108,12 +113,26 @@ def _open(path: Path) -> soundfile.SoundFile:
     _check_file(path)
     source = _source(path)
     try:
-        return soundfile.SoundFile(source)
+        file = soundfile.SoundFile(source)
     except (soundfile.SoundFileError, TypeError) as error:  # TypeError: soundfile takes `.raw` for headerless samples
         if not os.access(path, os.R_OK):
             raise AudioError("not readable", "permission denied") from error
         what = getattr(error, "error_string", str(error)).strip().rstrip(".")
         raise AudioError("not audio", f"{what}: wanted WAV, FLAC, OGG, Opus, MP3, AIFF or M4A") from error
+    if file.format == "RAW":  # without a header libsndfile takes what is called .au or .snd for a telephone's noise
+        file.close()
+        raise AudioError("not audio", "no header that is known: wanted WAV, FLAC, OGG, Opus, MP3, AIFF or M4A")
+    try:
+        _check_rate(file.samplerate)
+    except AudioError:
+        file.close()
+        raise
+    return file
+
+
+def _check_rate(rate: int) -> None:
+    if not SLOWEST_HZ <= rate <= FASTEST_HZ:
+        raise AudioError("not audio", f"its header says a sample rate of {rate} Hz")
 
 
 def _mono(file: soundfile.SoundFile, first: int, n: int) -> np.ndarray:
@@ -121,14 +140,26 @@ def _mono(file: soundfile.SoundFile, first: int, n: int) -> np.ndarray:
     if first:
         file.seek(first)
     weights = np.full(file.channels, 1 / file.channels, np.float32)
-    parts: list[np.ndarray] = []
-    while n > 0:
-        block = file.read(min(_BLOCK, n), dtype="float32", always_2d=True)
-        parts.append(block[:, 0] if file.channels == 1 else block @ weights)
+    most = min(_BLOCK, _WIDE // file.channels)
+    wave, done = np.empty(n, np.float32), 0  # what is not written takes no memory
+    while done < n:
+        block = file.read(min(most, n - done), dtype="float32", always_2d=True)
         if not len(block):
             break
-        n -= len(block)
-    return np.concatenate(parts) if parts else np.zeros(0, np.float32)
+        wave[done : done + len(block)] = block[:, 0] if file.channels == 1 else block @ weights
+        done += len(block)
+    return wave[:done]
+
+
+def _afford(n: int, rate: int, sample_rate: int) -> None:
+    """Raises AudioError where `n` frames at `rate` Hz, as a header says them, would take too much memory."""
+    if 4 * n * (1 + sample_rate / rate) > MOST_BYTES:
+        most_h = MOST_BYTES / 4 / (rate + sample_rate) / 3600
+        raise AudioError(
+            "too long",
+            f"its header says {n / rate / 3600:.1f} h of sound, at most {most_h:.1f} h are decoded: "
+            "name windows of it in a manifest (start_s, duration_s)",
+        )
 
 
 def decoder(path: str | os.PathLike[str]) -> str:
@@ -159,19 +190,23 @@ def _by_ffmpeg(path: Path, work: Callable[[Path], T]) -> T:
     try:
         return work(path)
     except (RuntimeError, ValueError) as error:
-        raise AudioError("not audio", f"ffmpeg cannot decode this MP4: {str(error).splitlines()[0]}") from error
+        if "allocate memory" in str(error):
+            raise MemoryError from error
+        raise AudioError("not audio", f"ffmpeg cannot decode this MP4: {mp4.plain(error, path)}") from error
 
 
 def own_rate(path: str | os.PathLike[str]) -> int:
     """The sample rate that a file was written at, Hz. Raises AudioError as `load` does."""
     path = Path(path)
     if is_mp4(path):
-        return _by_ffmpeg(path, mp4.rate_of)
+        rate = _by_ffmpeg(path, mp4.rate_of)
+        _check_rate(rate)
+        return rate
     with _open(path) as file:
         return int(file.samplerate)
 
 
-def _from_sound_file(path: Path, start_s: float, duration_s: float | None) -> tuple[np.ndarray, int]:
+def _from_sound_file(path: Path, sample_rate: int, start_s: float, duration_s: float | None) -> tuple[np.ndarray, int]:
     with _open(path) as file:
         rate, n_file = file.samplerate, file.frames
         if n_file == 0:
@@ -181,6 +216,7 @@ def _from_sound_file(path: Path, start_s: float, duration_s: float | None) -> tu
                 "not readable", "its header does not know its length (written to a pipe?): encode it again"
             )
         first, n = _window(n_file, rate, start_s, duration_s)
+        _afford(n, rate, sample_rate)
         try:
             wave = _mono(file, first, n)
             if file.format == "OGG":  # its pages were looked at; libsndfile drops the end of some whole files
@@ -197,8 +233,13 @@ def _from_sound_file(path: Path, start_s: float, duration_s: float | None) -> tu
     return wave, rate
 
 
-def _from_mp4(path: Path, start_s: float, duration_s: float | None) -> tuple[np.ndarray, int]:
-    wave, rate, n_said = _by_ffmpeg(path, mp4.read)
+def _from_mp4(path: Path, sample_rate: int, start_s: float, duration_s: float | None) -> tuple[np.ndarray, int]:
+
+    def afford(n: int, rate: int) -> None:
+        _check_rate(rate)
+        _afford(n, rate, sample_rate)
+
+    wave, rate, n_said = _by_ffmpeg(path, lambda p: mp4.read(p, afford))
     if len(wave) < n_said - mp4.SLACK:
         raise AudioError("truncated", f"its header says {n_said} samples, {len(wave)} decode")
     if not len(wave):
@@ -226,21 +267,24 @@ def load(
 
     Raises AudioError with the reason: missing, not a file, not readable (also a FLAC that was written to a pipe and
     does not know its length), empty (no bytes, no frames, or a window behind the file's end), not audio (unknown
-    format; NaN or Inf samples), truncated. Truncated means: WAV and AIFF hold less sound than their header says;
-    FLAC fewer frames than it says, or it fails to decode; the last Ogg page lacks or is not the end of the stream
-    (Vorbis, Opus); MP3 holds fewer frames than its Xing, Info or VBRI header says; an M4A lacks a box or decodes to
-    less than its header says. It cannot be known of an MP3 without such a header, of a WAV whose length was left open,
-    nor of damage outside of the window that keeps the length. Not decodable: an M4A without torchcodec.
+    format; NaN, Inf or absurdly loud samples; an absurd rate), truncated. Truncated means: WAV and AIFF hold less sound
+    than their header says; FLAC fewer frames than it says, or it fails to decode; the last Ogg page lacks or is not the
+    end of the stream (Vorbis, Opus); MP3 holds fewer frames than its Xing, Info or VBRI header says; an M4A lacks a box
+    or decodes to less than its header says. It cannot be known of an MP3 without such a header, of a WAV whose length
+    was left open, nor of damage outside of the window that keeps the length. Not decodable: an M4A without torchcodec.
+    Too long: more than MOST_BYTES of sound, by its header.
     """
     path = Path(path)
     if start_s < 0 or (duration_s is not None and duration_s <= 0):
         raise ValueError(f"a window of start_s={start_s}, duration_s={duration_s}: expected start >= 0, duration > 0")
     read = _from_mp4 if is_mp4(path) else _from_sound_file
-    wave, rate = read(path, start_s, duration_s)
+    wave, rate = read(path, sample_rate, start_s, duration_s)
     if not len(wave):
         raise AudioError("empty", "no frames")
     if not np.isfinite(wave).all():
         raise AudioError("not audio", "NaN or Inf samples")
+    if (peak := max(float(wave.max()), -float(wave.min()))) > LOUDEST:
+        raise AudioError("not audio", f"samples of {peak:.2g} times full scale: damaged, or write it with full scale 1")
     return wave if rate == sample_rate else soxr.resample(wave, rate, sample_rate, "HQ")
 
 

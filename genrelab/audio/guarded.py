@@ -24,7 +24,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from genrelab.audio import decode
+from genrelab.audio import decode, mp4
 from genrelab.audio.decode import AudioError
 
 T = TypeVar("T")
@@ -77,6 +77,8 @@ def call(function: Callable[..., T], path: str | os.PathLike[str], *more: Any, l
     Raises AudioError as the function does; too slow, too large or crashes the decoder where it did not come back; not
     decodable where it raised anything else.
     """
+    if decode.is_mp4(Path(path)) and mp4.decoder() is None:
+        raise AudioError("not decodable", mp4.NEEDS)
     limits = limits or _limits(path)
     tries = 0
     while True:

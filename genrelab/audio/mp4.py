@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
 import struct
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import BinaryIO
@@ -11,6 +13,8 @@ from typing import BinaryIO
 import numpy as np
 
 NEEDS = "M4A takes torchcodec and ffmpeg's libraries: pip install 'genrelab[aac]', and on Debian apt-get install ffmpeg"
+PART_S = 60.0
+NO_FRAMES = "No audio frames were decoded"  # torchcodec's words
 SLACK = 4096  # samples that the header may be off by: two of the longest AAC frames
 
 
@@ -50,6 +54,13 @@ def why_truncated(file: BinaryIO) -> str | None:
     return None if b"moov" in names else "its table of contents (moov) lacks"
 
 
+def plain(error: Exception, path: Path) -> str:
+    """What torchcodec says without its own files and the song's: `Invalid data found when processing input`."""
+    line = " ".join(str(error).split())
+    line = re.sub(r"^\w+, \S+\.cpp:\d+, ", "", line)
+    return line.rpartition(str(path))[2].strip(" :'\"") or type(error).__name__
+
+
 def rate_of(path: Path) -> int:
     """The sample rate, Hz. Raises RuntimeError where there is no sound in it."""
     from torchcodec.decoders import AudioDecoder
@@ -60,17 +71,33 @@ def rate_of(path: Path) -> int:
     return int(rate)
 
 
-def read(path: Path) -> tuple[np.ndarray, int, int]:
+def read(path: Path, afford: Callable[[int, int], None]) -> tuple[np.ndarray, int, int]:
     """The whole file as (samples,) float32 mono, its sample rate, and the samples that its header speaks of.
 
     Always from its beginning: behind a seek AAC differs by its noise substitution. Channels are averaged here, since
-    ffmpeg's own mono of two channels is 3 dB louder. Raises RuntimeError where it does not decode.
+    ffmpeg's own mono of two channels is 3 dB louder; PART_S at a time, or eight channels of an hour would lie in
+    memory together. `afford(samples, rate)` raises where the header speaks of too many. Raises RuntimeError where it
+    does not decode.
     """
     from torchcodec.decoders import AudioDecoder
 
     file = AudioDecoder(str(path))
-    heard = file.get_all_samples()
-    said_s = file.metadata.duration_seconds_from_header
-    wave = heard.data.numpy().mean(axis=0, dtype=np.float32)
-    n = len(wave) if said_s is None else round(said_s * heard.sample_rate)
-    return wave[:n], int(heard.sample_rate), n  # behind the end lies what fills AAC's last frame
+    said_s, rate = file.metadata.duration_seconds_from_header, file.metadata.sample_rate
+    if said_s is None or not rate:
+        raise RuntimeError("it does not say its length")
+    afford(round(said_s * rate), rate)
+    parts, begin_s = [np.zeros(0, np.float32)], 0.0
+    while begin_s < said_s:
+        try:
+            heard = file.get_samples_played_in_range(begin_s, begin_s + PART_S)
+        except RuntimeError as error:
+            if NO_FRAMES in str(error) and begin_s:  # behind the last frame
+                break
+            raise
+        parts.append(heard.data.numpy().mean(axis=0, dtype=np.float32))
+        rate = int(heard.sample_rate)
+        begin_s += PART_S
+        if len(parts[-1]) < PART_S * rate:
+            break
+    n = round(said_s * rate)
+    return np.concatenate(parts)[:n], int(rate), n  # behind the end lies what fills AAC's last frame

@@ -71,6 +71,20 @@ def test_a_window_is_that_part_of_the_whole(tmp_path: Path) -> None:
 
 
 @needs_torchcodec
+@pytest.mark.parametrize("codec", ["aac", "alac"])
+@pytest.mark.parametrize("seconds", [60.0, 120.01, 150.4])
+def test_decoding_in_parts_is_decoding_in_one_go(tmp_path: Path, codec: str, seconds: float) -> None:
+    from torchcodec.decoders import AudioDecoder
+
+    noise = 0.1 * np.random.default_rng(0).standard_normal((int(seconds * 16000), 2))
+    path = encode(tmp_path / "a.m4a", noise, 16000, "-c:a", codec)
+    whole = AudioDecoder(str(path)).get_all_samples().data.numpy().mean(axis=0)
+    wave = load(path, 16000)
+    assert abs(len(wave) - len(noise)) <= 4096
+    assert np.array_equal(wave, whole[: len(wave)])
+
+
+@needs_torchcodec
 @pytest.mark.parametrize("options", [(), ("-movflags", "+faststart")], ids=["table last", "table first"])
 @pytest.mark.parametrize("share", [0.05, 0.5, 0.99])
 def test_a_file_that_was_cut_is_refused(tmp_path: Path, options: tuple[str, ...], share: float) -> None:
