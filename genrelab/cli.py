@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
+from genrelab import disk, paths
 from genrelab.types import UserError
 
 USAGE = """\
@@ -38,6 +39,18 @@ def verbs() -> dict[str, str]:
 
 def main(argv: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if argv is None else argv)
+    try:
+        return _done(words)
+    except Exception as error:
+        stores = [w.partition("=")[2] for w in words if w.startswith("store=")]
+        if not (said := disk.complaint(error, paths.store_dir(stores[-1] if stores else None))):
+            raise
+        print(f"genrelab: {said}", file=sys.stderr)
+        return 1
+
+
+def _done(words: list[str]) -> int:
+    """Does what the words say; returns the exit code."""
     if words[:1] in (["--help"], ["-h"]):
         print(help_text())
         return 0

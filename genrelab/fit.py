@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pytorch_lightning as pl
 import torch
-from pytorch_lightning.callbacks import EarlyStopping, ModelCheckpoint
+from pytorch_lightning.callbacks import ModelCheckpoint
 from pytorch_lightning.utilities.exceptions import MisconfigurationException
 
 from genrelab import speed
@@ -28,6 +28,7 @@ from genrelab.environment import threads_of
 from genrelab.evaluate.answers import Answers
 from genrelab.learner import Learner
 from genrelab.model import SongClassifier
+from genrelab.resumable import EarlyStopping, WholeCheckpoints
 from genrelab.stacked import EmbeddedSongs, adopt, embeddings, is_stacked, source
 from genrelab.store import Progress
 from genrelab.task.rule import Rule
@@ -135,6 +136,7 @@ def fit(
             gradient_clip_val=options["gradient_clip_val"],
             logger=run.logger,
             callbacks=callbacks,
+            plugins=WholeCheckpoints(),
             default_root_dir=run.folder,
             enable_progress_bar=False,
             enable_model_summary=False,

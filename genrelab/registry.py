@@ -16,6 +16,7 @@ from typing import Any
 from genrelab.track import NOTE_CHARS, Record, Run, connect
 
 MODEL = "model"  # its folder among a run's artifacts
+SCRATCH = ".model-"  # what the name of a folder begins with in which a model is being written
 NEEDED = ("config.yaml", "rule.npz", "checkpoints/best.ckpt")  # what the model is made of, of a run's artifacts
 
 
@@ -77,7 +78,7 @@ def save(run: Record | Run) -> Path:
 
     os.environ["MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR"] = "false"
     at, inside = run.folder / MODEL, Path("artifacts", "run")
-    with tempfile.TemporaryDirectory(dir=run.folder, prefix=".model-") as scratch:
+    with tempfile.TemporaryDirectory(dir=run.folder, prefix=SCRATCH) as scratch:
         own, made = Path(scratch, "run"), Path(scratch, MODEL)
         for name in NEEDED:
             _link(run.folder / name, own / name)
@@ -98,6 +99,12 @@ def save(run: Record | Run) -> Path:
             at.rename(Path(scratch, "before"))
         made.rename(at)
     return at
+
+
+def clear(folder: Path) -> None:
+    """Takes away what a killed process has left of writing a model among a run's artifacts."""
+    for left in folder.glob(f"{SCRATCH}*"):
+        shutil.rmtree(left, ignore_errors=True)
 
 
 def signature() -> Any:

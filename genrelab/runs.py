@@ -108,6 +108,7 @@ def one(
 
     row = sweep.row(name, run.id, run.folder, figures | cost, config["overrides"], measure)
     if run.client:
+        registry.clear(run.folder)
         registry.save(run)
     told = cards.Told(run, config, prepared, [split], songs, cuts, figures | cost | said, groups)
     cards.of_run(told, fitted, (seen, titles))
@@ -191,14 +192,15 @@ def begin(
     run = tracker.begin(Path(config["store"]), prepared.name, name, marks, resume=resumed.id if resumed else None)
     OPEN.append(run)
     threads = environment.threads_of(config["trainer"], run.tags)
+    save_config(run, config)  # first: without it nobody can go on with the run
     run.note({"threads": threads, "genrelab": __version__})
     environment.save(run.folder, environment.current(threads))
-    save_config(run, config)
     about = (prepared.name, prepared.tracks, prepared.genres, prepared.digest, run.tags["measure"])
     run.describe_data(notes.of_data(*about))
-    if not resumed:
-        run.params(flat(compose.identity(config)))
-        run.dataset(manifest_rows(prepared.tracks), prepared.name, prepared.digest)
+    # of a run that goes on, too, what it lacks: it may have been killed before this
+    known = run.client.get_run(run.id).data.params if resumed and run.client else {}
+    run.params({k: v for k, v in flat(compose.identity(config)).items() if k not in known})
+    run.dataset(manifest_rows(prepared.tracks), prepared.name, prepared.digest)
     return run
 
 
@@ -328,7 +330,9 @@ def save_config(run: Any, config: compose.Config) -> None:
     from omegaconf import OmegaConf
 
     run.folder.mkdir(parents=True, exist_ok=True)
-    OmegaConf.save(OmegaConf.create(config | {"resume": None}), run.folder / "config.yaml")
+    partial = run.folder / "config.yaml.tmp"
+    OmegaConf.save(OmegaConf.create(config | {"resume": None}), partial)
+    partial.replace(run.folder / "config.yaml")
 
 
 def flat(config: Any, prefix: str = "") -> dict[str, object]:

@@ -17,7 +17,7 @@ from urllib.parse import unquote, urlparse
 
 from filelock import FileLock
 
-from genrelab import entries, process, views
+from genrelab import entries, process, schema, views
 from genrelab.entries import NOTE, NOTE_CHARS
 from genrelab.journal import PATIENCE_S, Journal, held
 from genrelab.spool import Entry
@@ -68,6 +68,7 @@ class Run:
     experiment: str = ""
     experiment_id: str = ""
     last_step: int = -1  # the last epoch whose figures are there already, where the run is resumed
+    there: dict[tuple[str, int], float] = field(default_factory=dict)  # figures of a step that a resumed run has
     tags: dict[str, str] = field(default_factory=dict)
 
     journal: Journal | None = None
@@ -106,7 +107,12 @@ class Run:
         self._write(entries.about_data(text))
 
     def metrics(self, values: Mapping[str, float], step: int = 0) -> None:
-        self._write(entries.metrics(values, step))
+        """Figures of a step. Those that were written before the run was cut off stay as they are, with what they cost;
+        a sweep's may change."""
+        changes = self.tags.get("kind") == "sweep"
+        known = {k for k, v in values.items() if (k, step) in self.there and not (changes and v != self.there[k, step])}
+        if new := {k: v for k, v in values.items() if k not in known}:
+            self._write(entries.metrics(new, step))
 
     def params(self, values: Mapping[str, object]) -> None:
         self._write(entries.params(values))
@@ -166,8 +172,9 @@ class Mlflow:
             run.journal.recover()
             run.journal.write({"do": "again"})
             run.note({PROCESS: process.here()})
-            steps = [m.step for m in client.get_metric_history(resume, "val/loss")]
-            run.last_step = max(steps, default=-1)
+            for key in client.get_run(resume).data.metrics:
+                run.there |= {(key, m.step): m.value for m in client.get_metric_history(resume, key)}
+            run.last_step = max((step for key, step in run.there if key == "val/loss"), default=-1)
             return run
         marks = {k: str(v) for k, v in tags.items()}
         at = _experiment(client, store, experiment, marks.get("measure", MEASURE))
@@ -209,14 +216,16 @@ def connect(store: Path) -> tuple[Any, str]:
     with FileLock(store / "mlflow.lock"):  # a cold database migrates badly under several processes
         if has_store(store) and not entries.is_free(store / "mlflow.db", PATIENCE_S):
             raise UserError(held(store))
+        if not has_store(store):
+            schema.make(store)
         client = MlflowClient(uri)
         client.search_experiments(max_results=1)
     return client, uri
 
 
 def database(store: Path) -> str:
-    """MLflow's address of a store; what would mean something else in an address is escaped."""
-    return "sqlite:///" + str(store / "mlflow.db").replace("%", "%25").replace("?", "%3F")
+    """MLflow's address of a store."""
+    return schema.address(store / "mlflow.db")
 
 
 def has_store(store: Path) -> bool:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from genrelab import compose, paths, runs, sweep, trust, words
+from genrelab import compose, disk, paths, runs, sweep, trust, words
 from genrelab.report.console import BAR, say, show
 from genrelab.types import UserError
 
@@ -32,6 +32,11 @@ def main(argv: Sequence[str]) -> int:
         return 2
     except KeyboardInterrupt:
         return _interrupted()
+    except Exception as error:
+        if not (no_room := disk.complaint(error, paths.store_dir(words.value_of(argv, "store")))):
+            raise
+        say(f"genrelab: {no_room}{_onward()}")
+        return 1
 
 
 def launch(argv: Sequence[str]) -> int:
@@ -114,24 +119,38 @@ def attempt(config: compose.Config, folder: Path, resumed: Any = None) -> dict[s
     except Exception as error:
         code, reason = 1, f"{type(error).__name__}: {error}".splitlines()[0]
         BAR.clear()
-        traceback.print_exc()
-        say("genrelab: the run failed; the lines above are a fault of genrelab or of a part, not of your words")
+        if no_room := disk.complaint(error, Path(config["store"])):
+            reason = no_room
+            say(f"genrelab: {no_room}{_onward()}")
+        else:
+            traceback.print_exc()
+            say("genrelab: the run failed; the lines above are a fault of genrelab or of a part, not of your words")
     if code:
         name = runs.run_name(config, config["choices"].get("split", ""))
         row = sweep.row(name, "", "", {}, config["overrides"]) | {"status": "FAILED", "reason": reason}
-        if in_sweep and not runs.OPEN:  # a child that failed before its run began is in MLflow too
-            run = tracker.begin(Path(config["store"]), compose.data_name(config), name, runs.tags(config, kind="run"))
-            row["run_id"] = run.id
-            runs.OPEN.append(run)
-        for run in runs.OPEN:
-            row["run_id"] = run.id
-            run.finish("FAILED", reason)
-    runs.OPEN.clear()
     row["code"], row["store"] = code, config["store"]
-    track.write_json(folder / "result.json", row)
     OUTCOME.clear()
     OUTCOME.update(row)
+    try:
+        if code:
+            row["run_id"] = _failed(config, tracker, name, reason)
+        runs.OPEN.clear()
+        track.write_json(folder / "result.json", row)
+    except Exception as error:
+        if in_sweep or not disk.complaint(error, Path(config["store"])):  # who sweeps must hear of it
+            raise
+    runs.OPEN.clear()
     return row
+
+
+def _failed(config: compose.Config, tracker: Any, name: str, reason: str) -> str:
+    """Ends what was begun; the id of the run, which a child of a sweep has also where it failed before it began."""
+    if os.environ.get(sweep.FOLDER) and not runs.OPEN:
+        store, experiment = Path(config["store"]), compose.data_name(config)
+        runs.OPEN.append(tracker.begin(store, experiment, name, runs.tags(config, kind="run")))
+    for run in runs.OPEN:
+        run.finish("FAILED", reason)
+    return runs.OPEN[-1].id if runs.OPEN else ""
 
 
 def resume(argv: Sequence[str], word: str) -> int:
@@ -153,7 +172,12 @@ def resume(argv: Sequence[str], word: str) -> int:
         trust.words(json.loads(record.tags["overrides"]))
         os.environ[sweep.PARENT], os.environ[sweep.RESUME] = record.id, "1"
         return launch([*json.loads(record.tags["overrides"]), *words.quoted([f"store={store}"]), "--multirun"])
-    config = compose.load_config(record.folder) | {"store": str(store), "resume": record.id}
+    if (record.folder / "config.yaml").is_file() or "overrides" not in record.tags:
+        config = compose.load_config(record.folder)
+    else:  # killed before it had written that
+        trust.words(json.loads(record.tags["overrides"]))
+        config = compose.composed(json.loads(record.tags["overrides"]))
+    config = config | {"store": str(store), "resume": record.id}
     signal.signal(signal.SIGTERM, _terminated)
     folder = store / "logs" / "resumed" / record.id
     return int(attempt(config, folder, record)["code"])
@@ -182,15 +206,22 @@ def _terminated(*_: object) -> None:
     raise KeyboardInterrupt
 
 
+def _onward() -> str:
+    """How to go on with what was begun, the end of a sentence; "" where there is nothing."""
+    goal = os.environ.get(sweep.PARENT) or (runs.OPEN[0].id if runs.OPEN else "")
+    return f"; go on with {_self()} resume={goal}" if goal else ""
+
+
 def _interrupted() -> int:
     """Ends what was begun and says how to go on."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for again in (signal.SIGINT, signal.SIGTERM):  # who is in a hurry sends more than one
+        signal.signal(again, signal.SIG_IGN)
     BAR.clear()
-    parent = os.environ.get(sweep.PARENT)
+    onward = _onward()
     for run in runs.OPEN:
         run.finish("KILLED", "interrupted")
     sweep.abandon("interrupted")
-    goal = parent or (runs.OPEN[0].id if runs.OPEN else "")
-    say(f"interrupted; go on with {_self()} resume={goal}" if goal else "interrupted; what was made so far is kept")
+    say(f"interrupted{onward or '; what was made so far is kept'}")
     runs.OPEN.clear()
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)  # all is said: processes begun from here on can be ended by it
     return 130

@@ -17,6 +17,7 @@ RUN_ID = re.compile(r"[0-9a-f]{32}")
 LONG = 40  # characters of a name that are shown
 SILENT_S = 24 * 3600.0  # a run of another machine that wrote nothing for so long is taken for dead
 NEEDED = ("config.yaml", "predictions.parquet")  # what a finished run is nothing without
+PARTIAL = ("*.tmp", "*.tmp.npz", "checkpoints/*.tmp", ".model-*")  # in a run's folder, what is being written
 ENDED = "its process was killed; ended by doctor"
 GONE = "artifacts"  # the tag, with the value `gone`, of a run whose artifacts are known to be lost
 
@@ -117,15 +118,15 @@ def artifacts(store: Path) -> Iterator[Finding]:
 
 
 def partials(store: Path, there: Sequence[Open]) -> Iterator[Finding]:
-    """Files in runs' folders that a killed process was writing."""
+    """What killed processes were writing into runs' folders."""
+    what = "half-written by a process that is gone"
     busy = {o.record.id for o in there if not o.lost}
     for experiment in base.folders(store / "artifacts"):
         for folder in base.folders(experiment):
             if not RUN_ID.fullmatch(folder.name) or folder.name in busy:
                 continue
-            for path in sorted(p for s in ("*.tmp", "*.tmp.npz") for p in folder.glob(f"artifacts/{s}")):
+            for path in sorted(p for s in PARTIAL for p in folder.glob(f"artifacts/{s}")):
                 size = base.amount(base.size_of(path))
-                what = "half-written by a process that is gone"
                 yield Finding(what, _where(store, path), size, "deletes it", partial(_deleted, path))
 
 

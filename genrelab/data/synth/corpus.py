@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import io
 import json
 import multiprocessing
 import os
+import signal
+import threading
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -163,6 +167,8 @@ class Synth(Source):
 
     def _make(self, songs: list[SongSpec], folder: Path, progress: Progress | None) -> None:
         """Write the songs that the folder lacks."""
+        for left in (folder / "songs").glob("*.part"):  # of processes that were killed
+            left.unlink(missing_ok=True)
         todo = [song for song in songs if not (folder / "songs" / f"{song.id}.wav").is_file()]
         n_jobs = min(self.n_jobs or os.cpu_count() or 1, -(-len(todo) // CHUNK))
         done = len(songs) - len(todo)
@@ -194,14 +200,35 @@ def _each(chunks: list[list[SongSpec]], folder: Path, n_jobs: int) -> Iterable[i
     if n_jobs <= 1:
         yield from (_make_songs(chunk, folder) for chunk in chunks)
         return
-    with ProcessPoolExecutor(n_jobs, mp_context=multiprocessing.get_context("spawn")) as pool:
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(n_jobs, mp_context=context, initializer=_attend) as pool:
         left: set[Future[int]] = {pool.submit(_make_songs, chunk, folder) for chunk in chunks}
         try:
             while left:
                 done, left = wait(left, return_when=FIRST_COMPLETED)
                 yield from (future.result() for future in done)
+        except BrokenProcessPool:
+            raise UserError(
+                "a process that made songs was killed, perhaps for its memory: the same words go on where it was; "
+                "data.n_jobs=1 takes the least"
+            ) from None
         finally:
             pool.shutdown(cancel_futures=True)
+
+
+def _attend() -> None:
+    """A process that makes songs leaves interrupts, which a terminal sends to all, to the one that started it, and ends
+    with it, however that ends."""
+    for how in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(how, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    assert parent
+    parent.join()
+    os._exit(1)
 
 
 def _make_songs(songs: list[SongSpec], folder: Path) -> int:
@@ -211,8 +238,14 @@ def _make_songs(songs: list[SongSpec], folder: Path) -> int:
         beats = [(f"{t:.4f}", int(b)) for t, b in zip(time_s, beat_in_bar, strict=True)]
         _write_csv(folder / "beats" / f"{song.id}.csv", ("time", "beat_in_bar"), beats)
         path = folder / "songs" / f"{song.id}.wav"
-        part = path.with_suffix(".part")
-        soundfile.write(part, render(song), song.sample_rate, subtype="PCM_16", format="WAV")
+        part = path.with_suffix(f".{os.getpid()}.part")  # its own: another one may outlive a process that was killed
+        made = io.BytesIO()  # libsndfile does not say that a disk was full
+        soundfile.write(made, render(song), song.sample_rate, subtype="PCM_16", format="WAV")
+        try:
+            part.write_bytes(made.getbuffer())
+        except OSError:
+            part.unlink(missing_ok=True)
+            raise
         part.replace(path)
     return len(songs)
 
