@@ -30,6 +30,7 @@ Config = dict[str, Any]  # resolved, plain
 RULE = "rule.npz"  # how a run decides, among its artifacts
 IDENTITY_LESS = (
     "store",
+    "cache_gb",
     "resume",
     "tracker",
     "limit_songs",
@@ -60,6 +61,7 @@ class Root:
     split_seed: int = MISSING
     sample_rate: int = MISSING
     store: str = MISSING
+    cache_gb: float | None = MISSING
     limit_songs: int | None = None
     limit_train: int | None = None
     baselines: bool = MISSING
@@ -151,7 +153,7 @@ def instantiate(config: Any, **more: Any) -> Any:
     import hydra.utils
     from hydra.errors import InstantiationException
 
-    if isinstance(config, dict):  # resolved by now, or of a stored run
+    if isinstance(config, dict | list):  # resolved by now, or of a stored run
         config = trust.literal(config)
     try:
         made = hydra.utils.instantiate(config, **more, _convert_="all")
@@ -234,6 +236,7 @@ def prepare(config: Config, progress: Progress) -> Prepared:
         min_s=slicer.min_s,
         store=root,
         progress=progress,
+        budget_gb=config.get("cache_gb"),
     )
     lost = [g for g in genres if not any(g in t.genres for t in tracks)]
     if lost:
@@ -322,8 +325,6 @@ def restore(folder: Path) -> Restored:
 
     Raises UserError where the folder holds no run.
     """
-    import torch
-
     from genrelab.task.rule import Rule
 
     config, best = load_config(folder), folder / "checkpoints" / "best.ckpt"
@@ -331,7 +332,7 @@ def restore(folder: Path) -> Restored:
         raise UserError(f"the run in {folder} has no checkpoints/best.ckpt: it was cut off, resume it first")
     if not (folder / RULE).is_file():
         raise UserError(f"the run in {folder} has no {RULE}: it was trained by an older genrelab, train it again")
-    genres = torch.load(best, map_location="cpu", weights_only=True)["genrelab"]["genres"]
+    genres = checkpoint(best)["genrelab"]["genres"]
     model = build(config | {"net": bare(config["net"])}, genres, instantiate(config["task"]).several)
     model.load_state_dict(weights_of(folder))
     try:
@@ -349,10 +350,25 @@ def bare(net: Config) -> Config:
 
 def weights_of(folder: Path) -> dict[str, Any]:
     """The model's best weights, from a run's artifacts."""
+    stored = checkpoint(folder / "checkpoints" / "best.ckpt")["state_dict"]
+    return {k.removeprefix("model."): v for k, v in stored.items() if k.startswith("model.")}
+
+
+def checkpoint(path: Path) -> dict[str, Any]:
+    """What a checkpoint of ours holds: tensors and plain values, never anything that is carried out.
+
+    Raises UserError where it holds more, or is damaged.
+    """
     import torch
 
-    stored = torch.load(folder / "checkpoints" / "best.ckpt", map_location="cpu", weights_only=True)["state_dict"]
-    return {k.removeprefix("model."): v for k, v in stored.items() if k.startswith("model.")}
+    try:
+        stored = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # torch and the reader below it raise whatever is at hand
+        why = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise UserError(f"{path} is damaged, or holds more than weights, and is not opened ({why[:80]})") from error
+    if not isinstance(stored, dict) or not {"genrelab", "state_dict"} <= set(stored):
+        raise UserError(f"{path} is no checkpoint of genrelab")
+    return stored
 
 
 @functools.cache

@@ -20,7 +20,7 @@ from pytorch_lightning.utilities.exceptions import MisconfigurationException
 
 from genrelab import speed
 from genrelab.augment.base import Augment
-from genrelab.augment.songs import AugmentedSongs, waves
+from genrelab.augment.songs import AugmentedSongs
 from genrelab.compose import Config, Prepared, build, instantiate
 from genrelab.data.module import Batch, SongSlices, loader
 from genrelab.data.split import Split
@@ -30,7 +30,7 @@ from genrelab.learner import Learner
 from genrelab.model import SongClassifier
 from genrelab.resumable import EarlyStopping, WholeCheckpoints
 from genrelab.stacked import EmbeddedSongs, adopt, embeddings, is_stacked, source
-from genrelab.store import Progress
+from genrelab.store import Progress, waves
 from genrelab.task.rule import Rule
 from genrelab.track import Run
 from genrelab.types import SIDES, UserError, digest

@@ -9,8 +9,9 @@ import torch
 from torch import Tensor, nn
 
 from genrelab.agg.base import Agg
+from genrelab.audio import pcm
 from genrelab.evaluate.answers import Answers
-from genrelab.front.base import FULL_SCALE, Front, Learned, samples
+from genrelab.front.base import Front, Learned
 from genrelab.net.base import Net
 from genrelab.norm import Norm
 from genrelab.slice.base import Slicer, cut, resample
@@ -121,13 +122,13 @@ class SongClassifier(nn.Module):
         the front-end makes of the wave, (F, frames), where it is at hand.
         """
         spans = self.slicer.spans(len(wave) / sample_rate, beats)
-        front, n_frames = self.front, self.slicer.n_frames
+        front, n_frames, kept = self.front, self.slicer.n_frames, pcm.samples(wave.numpy())
         if not isinstance(front, Learned):
-            drawn = front(wave[None])[0] if picture is None else picture
+            drawn = front(torch.from_numpy(pcm.wave(kept))[None])[0] if picture is None else picture
             return cut(drawn.half().float(), spans, front.hop_s, n_frames), None, spans
         sizes = {"hop": front.hop, "left": front.left, "right": front.right, "n_frames": n_frames}
-        x, places = cut_waves([samples(wave.numpy())], [spans], front.hop_s, **sizes)
-        return x / FULL_SCALE, places, spans
+        x, places = cut_waves([kept], [spans], front.hop_s, **sizes)
+        return x / pcm.FULL_SCALE, places, spans
 
 
 def _owner(n_slices: Tensor) -> Tensor:

@@ -4,18 +4,21 @@
     cache/pictures/mel-1f2e3d4c5b6a/       one front-end with one configuration
         pictures.f16                       all frames of all songs, one after another: (rows, F), float16
         index.sqlite                       which rows are whose
-    cache/pictures/wave-6a5b4c3d2e1f/      what learned front-ends hear: samples instead of frames, (rows, 1), int16
+    cache/pictures/wave-6a5b4c3d2e1f/      decoded songs: samples instead of frames, (rows, 1), int16
 
-A picture's rows are written and flushed before the index names them, so a killed writer leaves nothing that is read.
+Pictures are drawn from the kept samples, so that a second front-end decodes nothing, and a learned one or an
+augmentation hears the same. A picture's rows are written and flushed before the index names them, so a killed writer
+leaves nothing that is read. Songs are decoded in processes of their own (`audio.guarded`), which may die.
 """
 
 from __future__ import annotations
 
 import os
 import sqlite3
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -24,8 +27,9 @@ import numpy as np
 import torch
 from filelock import FileLock
 
-from genrelab.audio import decode
-from genrelab.front.base import FULL_SCALE, Front, samples
+from genrelab import room
+from genrelab.audio import decode, guarded, pcm
+from genrelab.front.base import Front
 from genrelab.types import Track, Unusable, digest
 
 Progress = Callable[[str, int, int], None]  # what, done, of how many
@@ -51,13 +55,14 @@ class Pictures:
     n_frames: np.ndarray  # (n,)
     duration_s: np.ndarray  # (n,)
     keys: tuple[str, ...]
-    seconds_made: float = 0.0  # of sound that had to be decoded now
+    seconds_made: float = 0.0  # of sound that had to be decoded or drawn now
+    held: object = None  # what keeps the file from making way for another
     _windows: dict[int, np.ndarray] = field(default_factory=dict, init=False, repr=False)
 
     def __getitem__(self, i: int) -> torch.Tensor:
         """Track i's picture (F, frames), float32; of waves its samples (1, samples), full scale 1."""
-        own = self.stored(i).astype(np.float32).T
-        return torch.from_numpy(own / FULL_SCALE if self.rows.dtype == np.int16 else own)
+        own = self.stored(i)
+        return torch.from_numpy((pcm.wave(own) if own.dtype == np.int16 else own.astype(np.float32)).T)
 
     def windows(self, n: int) -> np.ndarray:
         """(rows - n + 1, n, F): the n rows from each row on, not copied; what is taken of it is."""
@@ -109,14 +114,13 @@ class Shelf:
     """The pictures of one front-end: one growing file and its index."""
 
     def __init__(self, folder: Path, n_bins: int, dtype: type[np.generic]) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
+        self.held = room.hold(folder)
         self.folder, self.n_bins, self.dtype = folder, n_bins, dtype
         self.data = folder / ("samples.i16" if dtype is np.int16 else "pictures.f16")
         self.db = sqlite3.connect(folder / "index.sqlite", timeout=60)
         self.db.execute("create table if not exists pictures (key text primary key, first integer, n_frames integer)")
         if not self.db.execute("pragma user_version").fetchone()[0]:
             self.db.execute(f"pragma user_version = {n_bins}")  # who looks after the store knows no front-end
-        os.utime(folder)  # last used: now
 
     def places(self) -> dict[str, tuple[int, int]]:
         """Key -> (first row, number of rows)."""
@@ -130,12 +134,16 @@ class Shelf:
             with self.data.open("r+b") as file:
                 row_bytes = 2 * self.n_bins
                 end = self.db.execute("select max(first + n_frames) from pictures").fetchone()[0] or 0
+                known = set(self.places())
 
                 def append(pictures: Sequence[tuple[str, np.ndarray]]) -> None:
                     nonlocal end
                     file.seek(end * row_bytes)
                     index = []
                     for key, picture in pictures:
+                        if key in known:  # the same sound may stand in a manifest twice
+                            continue
+                        known.add(key)
                         file.write(np.ascontiguousarray(picture, dtype=self.dtype).tobytes())
                         index.append((key, end, len(picture)))
                         end += len(picture)
@@ -149,11 +157,19 @@ class Shelf:
     def rows(self) -> np.ndarray:
         """All whole rows (n, F), memory-mapped, read only; a writer may be in the middle of the next."""
         n = self.data.stat().st_size // (2 * self.n_bins)
+        if not n:
+            return np.zeros((0, self.n_bins), self.dtype)
         return np.memmap(self.data, self.dtype, "r", shape=(n, self.n_bins))
 
 
 def front_digest(front: Front, config: Mapping[str, Any], sample_rate: int) -> str:
-    return digest(dict(config), front.version(), sample_rate, decode.DECODER)
+    return digest(dict(config), front.version(), sample_rate, decode.DECODER, pcm.FULL_SCALE)
+
+
+def shelf_of_waves(store: Path, sample_rate: int) -> Shelf:
+    """Where decoded songs are kept."""
+    what = digest(sample_rate, decode.DECODER, pcm.FULL_SCALE)
+    return Shelf(store / "cache" / "pictures" / f"wave-{what}", 1, np.int16)
 
 
 def pictures(
@@ -165,18 +181,19 @@ def pictures(
     min_s: float,
     store: Path,
     progress: Progress,
+    budget_gb: float | None = None,
 ) -> tuple[list[Track], Pictures, list[Unusable]]:
     """The usable tracks with their pictures, and the others with their reasons. Computes what is not stored yet.
 
-    A learned front-end's pictures change with every step: what is stored for it is the wave.
+    A learned front-end's pictures change with every step: what is stored for it is the wave. Above budget_gb, what was
+    unused for longest makes room; where that is not enough, decoded songs are not kept.
     """
-    if front.learned:
-        name, what = "wave", digest(sample_rate, decode.DECODER, FULL_SCALE)
-    else:
-        name, what = type(front).__name__.lower(), front_digest(front, config, sample_rate)
-    n_bins, dtype = (1, np.int16) if front.learned else (front.n_bins, np.float16)
-    shelf = Shelf(store / "cache" / "pictures" / f"{name}-{what}", n_bins, dtype)
-    files = Files(store / "cache" / "files.sqlite")
+    sounds, files = shelf_of_waves(store, sample_rate), Files(store / "cache" / "files.sqlite")
+    name, shelf, n_bins, dtype = "wave", sounds, 1, np.dtype(np.int16)
+    if not front.learned:
+        name, n_bins, dtype = type(front).__name__.lower(), front.n_bins, np.dtype(np.float16)
+        where = f"{name}-{front_digest(front, config, sample_rate)}"
+        shelf = Shelf(store / "cache" / "pictures" / where, n_bins, np.float16)
     heard = {i: h for i, t in enumerate(tracks) if (h := files.find(t))}
     places, seconds = shelf.places(), 0.0
 
@@ -184,24 +201,32 @@ def pictures(
         return [i for i in range(len(tracks)) if i not in heard or not (heard[i].reason or heard[i].key in places)]
 
     if todo():
-        with shelf.writing() as append:
-            places = shelf.places()  # another process may have written while we waited
-            work = todo()
-            batch: list[tuple[str, np.ndarray]] = []
-            said: list[tuple[Track, tuple[int, int], Heard]] = []
-            results = each(work, lambda i: (_stamp(tracks[i].path), *_hear(tracks[i], front, sample_rate)))
-            for n, (i, (stamp, found, picture)) in enumerate(results, 1):
-                heard[i] = found
-                said.append((tracks[i], stamp, found))
-                seconds += found.duration_s if picture is not None else 0.0
-                if picture is not None and found.key not in places:  # the same sound may stand in a manifest twice
-                    batch.append((found.key, picture))
-                    places[found.key] = (-1, -1)
+        with ExitStack() as stack:
+            keep = stack.enter_context(sounds.writing())
+            draw = keep if shelf is sounds else stack.enter_context(shelf.writing())
+            heard |= {i: h for i in todo() if (h := files.find(tracks[i]))}
+            places, kept = shelf.places(), sounds.places()  # another process may have written while we waited
+            there, work = sounds.rows(), todo()
+
+            def ready(i: int) -> tuple[tuple[int, int], Heard, np.ndarray | None, np.ndarray | None]:
+                known = heard.get(i)
+                first, n = kept.get(known.key, (0, 0)) if known else (0, 0)
+                wave = there[first : first + n, 0] if n else None
+                return _stamp(tracks[i].path), *_hear(tracks[i], front, sample_rate, known, wave)
+
+            done = []
+            for n, (i, made) in enumerate(each(work, ready), 1):
+                done.append((i, *made))
                 progress(f"hearing songs ({name})", n, len(work))
-                if n % COMMIT_EVERY == 0 or n == len(work):
-                    append(batch)
-                    files.add(said)
-                    batch, said = [], []
+                if n % COMMIT_EVERY and n < len(work):
+                    continue
+                if shelf is sounds or _there_is_room(store, budget_gb):
+                    keep([(found.key, wave[:, None]) for _, _, found, wave, _ in done if wave is not None])
+                draw([(found.key, picture) for _, _, found, _, picture in done if picture is not None])
+                files.add([(tracks[i], stamp, found) for i, stamp, found, *_ in done])
+                heard |= {i: found for i, _, found, *_ in done}
+                seconds += sum(found.duration_s for _, _, found, *_ in done)
+                done = []
         places = shelf.places()
 
     usable, unusable = [], []
@@ -219,36 +244,64 @@ def pictures(
     where = np.array([places[k] for k in keys], dtype=np.int64).reshape(-1, 2)
     rows = shelf.rows() if usable else np.zeros((0, n_bins), dtype)
     durations = np.array([heard[i].duration_s for i in usable])
-    made = Pictures(rows, where[:, 0], where[:, 1], durations, keys, seconds)
-    return [tracks[i] for i in usable], made, unusable
+    found = Pictures(rows, where[:, 0], where[:, 1], durations, keys, seconds, shelf.held)
+    return [tracks[i] for i in usable], found, unusable
 
 
-def _hear(track: Track, front: Front, sample_rate: int) -> tuple[Heard, np.ndarray | None]:
-    """Decodes a track and draws its picture (frames, F), or its samples (n, 1) where the front-end is learned; none
-    where the track cannot be used."""
-    try:
-        wave = decode.inspect(track.path, sample_rate, track.start_s, track.duration_s)
-        key = digest(decode.file_digest(track.path), track.start_s, track.duration_s)
-    except decode.AudioError as error:
-        return Heard("", 0.0, error.reason, error.detail), None
-    duration_s = len(wave) / sample_rate
+def waves(tracks: Mapping[int, Track], sample_rate: int, store: Path, progress: Progress) -> dict[int, np.ndarray]:
+    """The samples (n,) of tracks, int16, by their numbers, memory-mapped; heard now where they are not kept yet."""
+    _, there, _ = pictures(
+        list(tracks.values()), _Wave(), {}, sample_rate=sample_rate, min_s=0.0, store=store, progress=progress
+    )
+    return {i: there.stored(n)[:, 0] for n, i in enumerate(tracks)}
+
+
+class _Wave(Front):
+    """What is kept for front-ends that are learned."""
+
+    learned, n_bins = True, 1
+
+
+def _hear(
+    track: Track, front: Front, sample_rate: int, known: Heard | None, kept: np.ndarray | None
+) -> tuple[Heard, np.ndarray | None, np.ndarray | None]:
+    """What is known of a track, its samples (n,) where they were not kept, and its picture (frames, F) unless the
+    front-end is learned; neither where the track cannot be used."""
+    wave = None
+    if known is None or kept is None:
+        try:
+            wave, of_file = guarded.call(pcm.hear, track.path, sample_rate, track.start_s, track.duration_s)
+        except decode.AudioError as error:
+            return Heard("", 0.0, error.reason, error.detail), None, None
+        kept, known = wave, Heard(digest(of_file, track.start_s, track.duration_s), len(wave) / sample_rate)
     if front.learned:
-        return Heard(key, duration_s), samples(wave)[:, None]
+        return known, wave, None
     try:
         with torch.no_grad():
-            picture = front(torch.from_numpy(wave)[None])[0]
+            picture = front(torch.from_numpy(pcm.wave(kept))[None])[0]
     except ValueError:  # shorter than one window of this front-end: a picture without frames, since others may take it
-        return Heard(key, duration_s), np.zeros((0, front.n_bins), np.float16)
-    return Heard(key, duration_s), picture.T.half().numpy()
+        return known, wave, np.zeros((0, front.n_bins), np.float16)
+    return known, wave, picture.T.half().numpy()
+
+
+def _there_is_room(store: Path, budget_gb: float | None) -> bool:
+    return budget_gb is None or room.make(store / "cache", 1e9 * budget_gb) <= 0
 
 
 def each(items: Sequence[int], work: Callable[[int], Any]) -> Iterator[tuple[int, Any]]:
     """(item, result) in order, over as many threads as cores: decoding and transforms let go of the interpreter."""
-    threads = torch.get_num_threads()
+    threads, workers = torch.get_num_threads(), os.cpu_count() or 1
     torch.set_num_threads(1)
-    pool = ThreadPoolExecutor(os.cpu_count() or 1)
+    pool = ThreadPoolExecutor(workers)
+    ahead: deque[tuple[int, Future[Any]]] = deque()  # who takes the results may be slower than who makes them
     try:
-        yield from zip(items, pool.map(work, items), strict=True)
+        for item in items:
+            ahead.append((item, pool.submit(work, item)))
+            if len(ahead) > 4 * workers:
+                first, made = ahead.popleft()
+                yield first, made.result()
+        for first, made in ahead:
+            yield first, made.result()
     finally:
         pool.shutdown(cancel_futures=True)
         torch.set_num_threads(threads)

@@ -11,9 +11,9 @@ import soundfile
 import torch
 
 from genrelab import store
+from genrelab.audio.pcm import FULL_SCALE, samples
 from genrelab.data.module import SongSlices
 from genrelab.data.split import Split
-from genrelab.front.base import FULL_SCALE, samples
 from genrelab.model import SongClassifier
 from genrelab.slice.base import cut
 from genrelab.types import Beats, Labels, Track

@@ -15,7 +15,7 @@ import soundfile
 import torch
 
 from genrelab import store
-from genrelab.audio import decode
+from genrelab.audio import guarded, pcm
 from genrelab.types import Track, Unusable
 from tests.parts import SAMPLE_RATE, config, part
 
@@ -24,7 +24,8 @@ MIN_S = 0.25
 
 
 def noise(seconds: float, seed: int) -> np.ndarray:
-    return 0.1 * np.random.default_rng(seed).standard_normal(round(seconds * SAMPLE_RATE), dtype=np.float32)
+    wave = 0.1 * np.random.default_rng(seed).standard_normal(round(seconds * SAMPLE_RATE), dtype=np.float32)
+    return pcm.wave(pcm.samples(wave))  # what is kept of it is all of it
 
 
 def written(folder: Path, name: str, seconds: float = 0.5, seed: int = 0) -> Track:
@@ -47,6 +48,7 @@ def pictures(
     folder: Path,
     progress: Callable[[str, int, int], None] = quiet,
     min_s: float = MIN_S,
+    budget_gb: float | None = None,
     **front: Any,
 ) -> tuple[list[Track], store.Pictures, list[Unusable]]:
     options = SMALL | front
@@ -58,6 +60,7 @@ def pictures(
         min_s=min_s,
         store=folder,
         progress=progress,
+        budget_gb=budget_gb,
     )
 
 
@@ -73,16 +76,16 @@ def check(tracks: Sequence[Track], made: store.Pictures) -> None:
 
 
 def shelf(folder: Path) -> Path:
-    (only,) = (folder / "cache" / "pictures").iterdir()
+    """That of the spectrograms."""
+    (only,) = (folder / "cache" / "pictures").glob("stft-*")
     return only
 
 
 def no_decoding(patch: pytest.MonkeyPatch) -> None:
-    def refuse(path: object, *_: object) -> None:
+    def refuse(_: object, path: object, *__: object) -> None:
         raise AssertionError(f"{path} was decoded again")
 
-    patch.setattr(decode, "load", refuse)
-    patch.setattr(decode, "inspect", refuse)
+    patch.setattr(guarded, "call", refuse)
 
 
 def test_pictures_are_those_of_the_waves_and_made_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -125,12 +128,13 @@ def test_a_moved_file_is_not_stored_twice(tmp_path: Path) -> None:
 def test_another_configuration_has_pictures_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     tracks = songs(tmp_path / "wav", 2)
     pictures(tracks, tmp_path)
+    no_decoding(monkeypatch)  # the songs themselves are kept
     _, other, _ = pictures(tracks, tmp_path, n_bins=32)
     assert other[0].shape[0] == 32
     monkeypatch.setattr(type(part("front/stft")), "version", lambda self: "other code")
     _, made, _ = pictures(tracks, tmp_path)
     assert made.seconds_made > 0
-    assert len(list((tmp_path / "cache" / "pictures").iterdir())) == 3
+    assert len(list((tmp_path / "cache" / "pictures").glob("stft-*"))) == 3
 
 
 def test_a_window_of_a_file(tmp_path: Path) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,31 +11,15 @@ import torch
 from torch import Tensor
 
 from genrelab import store
+from genrelab.audio import pcm
 from genrelab.augment.base import Augment
 from genrelab.data.module import Batch, SongSlices
-from genrelab.front.base import FULL_SCALE, Front, Learned
+from genrelab.front.base import Learned
 from genrelab.slice.base import cut
 from genrelab.slice.wave import cut_waves
-from genrelab.types import Track
 
 Take = tuple[np.ndarray, Tensor]  # a changed wave (samples,), and where its slices lie: (S, 2), seconds
 SALT = 0x5EED  # what a song goes through is not drawn from the numbers that choose its slices
-
-
-class _Wave(Front):
-    """What the store keeps for front-ends that are learned."""
-
-    learned, n_bins = True, 1
-
-
-def waves(
-    tracks: Mapping[int, Track], sample_rate: int, folder: Path, progress: store.Progress
-) -> dict[int, np.ndarray]:
-    """The stored samples (n,) of tracks, int16, by their numbers; heard now where they are not stored yet."""
-    _, there, _ = store.pictures(
-        list(tracks.values()), _Wave(), {}, sample_rate=sample_rate, min_s=0.0, store=folder, progress=progress
-    )
-    return {i: there.stored(n)[:, 0] for n, i in enumerate(tracks)}
 
 
 class AugmentedSongs(SongSlices):
@@ -116,7 +99,7 @@ class AugmentedSongs(SongSlices):
         inside = inside + before * self.front.hop_s + (begin - first * self.front.hop_s) / factor
         start = round((first - before * factor) * hop)
         end = math.ceil(start + (float(inside[-1, 1]) * rate + (right + 1) * hop) * factor)
-        return wave[start:end].astype(np.float32) / FULL_SCALE, inside, factor
+        return pcm.wave(wave[start:end]), inside, factor
 
 
 def runs(spans: Tensor) -> list[Tensor]:

@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from genrelab import paths, track
+from genrelab import paths, room, track
 from genrelab.health import base, cache, corpora, runs, spools
 from genrelab.health.base import Finding
 from genrelab.report.console import BAR, show
@@ -112,10 +112,10 @@ def _mended(finding: Finding) -> tuple[str, bool]:
 
 
 def _sizes(store: Path) -> list[tuple[str, str, str]]:
-    rows = [(n, base.amount(base.size_of(store / n)), what) for n, what in PARTS if (store / n).exists()]
+    rows = [(n, base.amount(room.size_of(store / n)), what) for n, what in PARTS if (store / n).exists()]
     untracked = base.folders(store / "logs" / "untracked")
     if untracked:
-        size = base.amount(sum(map(base.size_of, untracked)))
+        size = base.amount(sum(map(room.size_of, untracked)))
         rows.append(("logs/untracked", size, f"{base.count(len(untracked), 'run')} of tracker=off, yours to delete"))
     return [*rows, ("the disk", base.amount(shutil.disk_usage(store).free), "free")]
 

@@ -72,8 +72,8 @@ def _estimated(
     tracks: Sequence[Track], keys: Sequence[str], sample_rate: int, store: Path, progress: Progress
 ) -> list[Beats]:
     """Estimated beats, from cache/beats.sqlite where they are known."""
-    from genrelab.audio import beats, decode
-    from genrelab.store import each
+    from genrelab.audio import beats, decode, pcm
+    from genrelab.store import each, waves
 
     path = store / "cache" / "beats.sqlite"
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -85,9 +85,10 @@ def _estimated(
         known = {k: _read(said) for k, said in db.execute("select key, said from beats where estimator = ?", (by,))}
     todo = list({k: i for i, k in enumerate(keys) if k not in known}.values())
 
+    sounds = waves({i: tracks[i] for i in todo}, sample_rate, store, progress) if todo else {}
+
     def listen(i: int) -> Beats:
-        track = tracks[i]
-        return beats.estimate(decode.load(track.path, sample_rate, track.start_s, track.duration_s), sample_rate)
+        return beats.estimate(pcm.wave(sounds[i]), sample_rate)
 
     for n, (i, grid) in enumerate(each(todo, listen), 1):
         known[keys[i]] = grid

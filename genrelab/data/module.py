@@ -11,8 +11,9 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
+from genrelab.audio import pcm
 from genrelab.data.split import Split
-from genrelab.front.base import FULL_SCALE, Front, Learned
+from genrelab.front.base import Front, Learned
 from genrelab.slice.base import Slicer, Spans, cut, on_grid
 from genrelab.slice.wave import cut_waves
 from genrelab.store import Pictures
@@ -135,7 +136,7 @@ class SongSlices(Dataset[Batch]):
             waves = [self.pictures.stored(i)[:, 0] for i in songs]
             hop, left, right = self.front.hop, self.front.left, self.front.right
             x, places = cut_waves(waves, spans, hop_s, hop=hop, left=left, right=right, n_frames=n_frames)
-            return {"x": x / FULL_SCALE, "places": places}
+            return {"x": x / pcm.FULL_SCALE, "places": places}
         starts = on_grid(torch.cat(list(spans)), hop_s, n_frames)
         if starts is None:
             cuts = [cut(self.pictures[i], s, hop_s, n_frames) for i, s in zip(songs, spans, strict=True)]

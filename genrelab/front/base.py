@@ -6,11 +6,9 @@ import hashlib
 import inspect
 from collections.abc import Iterator
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
-FULL_SCALE = 2**14  # of stored samples: a mix or a decoder may exceed 1, here up to 2
 BLOCK_FRAMES = 128  # frames transformed at a time: their spectra stay in the processor's cache
 
 
@@ -74,11 +72,6 @@ class Learned(Front):
         frames = 1 + wave.shape[1] // self.hop
         after = (frames - 1) * self.hop + 1 + self.right - wave.shape[1]
         return self.inner(nn.functional.pad(wave, (self.left, max(0, after))))
-
-
-def samples(wave: np.ndarray) -> np.ndarray:
-    """A wave (n,) of full scale 1 as it is stored for learned front-ends: int16, clipped at 2, 84 dB a step."""
-    return np.clip(np.rint(wave * FULL_SCALE), -(2**15), 2**15 - 1).astype(np.int16)
 
 
 def _sources(module: object, found: dict[str, str]) -> None:

@@ -11,7 +11,7 @@ GROUP = 16  # filters weighed at a time: of the rows, only those that one of the
 
 
 class Filters(nn.Module):
-    """Weighs power spectra by a bank (rows, F) of triangles, in groups of neighbours: an eighth of the whole product."""
+    """Weighs power spectra by a bank (rows, F) of triangles, in groups of neighbours: an eighth of the product."""
 
     bank: Tensor
 

@@ -31,16 +31,6 @@ class Finding:
     wrong: bool = True
 
 
-def size_of(path: Path) -> int:
-    """Bytes of a file or of all below a folder; links are not followed, and what vanishes meanwhile counts nothing."""
-    if not path.is_dir() or path.is_symlink():
-        try:
-            return path.lstat().st_size
-        except OSError:
-            return 0
-    return sum(size_of(p) for p in _inside(path))
-
-
 def _inside(folder: Path) -> list[Path]:
     try:
         return list(folder.iterdir())

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterator
 from functools import partial
 from pathlib import Path
 
-from genrelab import process
+from genrelab import process, room
 from genrelab.health import base
 from genrelab.health.base import Busy, Finding, Mend
 
@@ -34,12 +34,9 @@ def examine(store: Path, known: Collection[str] | None, training: int) -> Iterat
 
 def over_budget(store: Path, budget: float, training: int) -> Iterator[Finding]:
     """What would have to go for the cache to have at most `budget` bytes, the longest unused first."""
-    cache = store / "cache"
-    total = base.size_of(cache)
-    parts = [(_used(f), base.size_of(f), f) for f in base.folders(cache / PICTURES)]
-    parts += [(_used(f), base.size_of(f), f) for f in (cache / EMBEDDINGS).glob("*.npy")]
+    total = room.size_of(store / "cache")
     over, freed = total - budget, 0
-    for _, size, path in sorted(parts):
+    for _, size, path in room.parts(store / "cache"):
         if freed >= over:
             break
         freed += size
@@ -75,7 +72,7 @@ def _shelf(store: Path, folder: Path, training: int) -> Iterator[Finding]:
         return
     if fault or not index.is_file():
         said = f"the index of pictures is broken ({fault})" if fault else "pictures without an index"
-        yield Finding(said, where, base.amount(base.size_of(folder)), *_emptying(folder, training))
+        yield Finding(said, where, base.amount(room.size_of(folder)), *_emptying(folder, training))
         return
     known = _indexed(index)
     if known is None:
@@ -155,20 +152,20 @@ def _emptying(folder: Path, training: int) -> tuple[str, Mend]:
 
 def _emptied(folder: Path) -> str:
     """Deletes a shelf. Who reads it keeps what is mapped: only its name is gone."""
-    size = base.size_of(folder)
+    size = room.size_of(folder)
     with base.held(folder / ".lock"):
         base.remove(folder)
     return f"deleted, {base.amount(size)}"
 
 
 def _deleted(path: Path) -> str:
-    size = base.size_of(path)
+    size = room.size_of(path)
     base.remove(path)
     return f"deleted, {base.amount(size)}"
 
 
 def _broken(store: Path, path: Path, fault: str, training: int | None) -> Finding:
-    where, size = path.relative_to(store).as_posix(), base.amount(base.size_of(path))
+    where, size = path.relative_to(store).as_posix(), base.amount(room.size_of(path))
     if training is None:
         return Finding(f"cannot be read ({fault})", where, size, "look to its permissions and the disk")
 
@@ -184,7 +181,7 @@ def _broken(store: Path, path: Path, fault: str, training: int | None) -> Findin
 
 def _partial(store: Path, path: Path, mend: Mend) -> Finding:
     where = path.relative_to(store).as_posix()
-    return Finding("half-written by a process that is gone", where, base.amount(base.size_of(path)), "deletes it", mend)
+    return Finding("half-written by a process that is gone", where, base.amount(room.size_of(path)), "deletes it", mend)
 
 
 def _embeddings(store: Path, known: Collection[str] | None) -> Iterator[Finding]:
@@ -207,7 +204,7 @@ def _embeddings(store: Path, known: Collection[str] | None) -> Iterator[Finding]
         if unfinished:
             yield _partial(store, path, mend)
         elif known is not None and path.name.partition("-")[0] not in known:
-            where, size = path.relative_to(store).as_posix(), base.amount(base.size_of(path))
+            where, size = path.relative_to(store).as_posix(), base.amount(room.size_of(path))
             yield Finding("embeddings of a run that is gone", where, size, "deletes them", mend)
 
 
@@ -244,12 +241,3 @@ def locks(store: Path, training: int) -> Iterator[Finding]:
 
     where = found[0].parent.relative_to(store).as_posix()
     yield Finding("locks of what is gone", where, base.count(len(found), "file"), "deletes them", mend)
-
-
-def _used(path: Path) -> float:
-    """When something was used last, seconds since 1970: a shelf's folder is touched by who opens it."""
-    try:
-        stat = path.stat()
-    except OSError:
-        return 0.0
-    return stat.st_mtime if path.is_dir() else max(stat.st_mtime, stat.st_atime)

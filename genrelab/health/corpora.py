@@ -6,6 +6,7 @@ import csv
 from collections.abc import Iterator
 from pathlib import Path
 
+from genrelab import room
 from genrelab.health import base
 from genrelab.health.base import Busy, Finding
 
@@ -39,7 +40,7 @@ def examine(store: Path, training: int) -> Iterator[Finding]:
                     base.remove(lock)
             return "deleted"
 
-        size = base.amount(base.size_of(part))
+        size = base.amount(room.size_of(part))
         what = "half-made data: the same data=... would go on with it"
         yield Finding(what, where, size, "deletes it; made again when needed", mend)
 

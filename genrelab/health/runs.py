@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from genrelab import process, track
+from genrelab import process, room, track
 from genrelab.health import base
 from genrelab.health.base import Busy, Finding
 
@@ -87,7 +87,7 @@ def artifacts(store: Path) -> Iterator[Finding]:
             yield Finding(
                 "artifacts that no run asks for",
                 _where(store, folder),
-                base.amount(base.size_of(folder)),
+                base.amount(room.size_of(folder)),
                 f"moves them to {base.LOST}/",
                 partial(base.moved, store, folder),
             )
@@ -126,7 +126,7 @@ def partials(store: Path, there: Sequence[Open]) -> Iterator[Finding]:
             if not RUN_ID.fullmatch(folder.name) or folder.name in busy:
                 continue
             for path in sorted(p for s in PARTIAL for p in folder.glob(f"artifacts/{s}")):
-                size = base.amount(base.size_of(path))
+                size = base.amount(room.size_of(path))
                 yield Finding(what, _where(store, path), size, "deletes it", partial(_deleted, path))
 
 
@@ -145,7 +145,7 @@ def database(store: Path) -> Finding | None:
     remedy = "nothing: bring it back from a copy, or try sqlite3 mlflow.db .recover"
     if not for_good:
         remedy = "nothing: look to its permissions and the disk"
-    return Finding(f"the database cannot be read ({fault})", path.name, base.amount(base.size_of(path)), remedy)
+    return Finding(f"the database cannot be read ({fault})", path.name, base.amount(room.size_of(path)), remedy)
 
 
 def duration(seconds: float) -> str:

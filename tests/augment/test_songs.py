@@ -13,10 +13,11 @@ import torch
 
 from genrelab import store
 from genrelab.augment.base import Augment
-from genrelab.augment.songs import AugmentedSongs, runs, waves
+from genrelab.augment.songs import AugmentedSongs, runs
 from genrelab.augment.wave import PitchTempo
 from genrelab.data.module import SongSlices
 from genrelab.data.split import Split
+from genrelab.store import waves
 from genrelab.types import Beats, Labels, Track
 from tests.parts import part
 

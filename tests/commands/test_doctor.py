@@ -127,7 +127,7 @@ def test_it_finds_what_was_broken_and_mends_it_once(call: Call, songs: Songs, tm
     store = tmp_path / "store"
     assert call(*songs.words, *TINY, f"store={store}").code == 0
     (before,) = (answers(r) for r in runs_of(store))
-    (shelf,) = (store / "cache" / "pictures").iterdir()
+    (shelf,) = (store / "cache" / "pictures").glob("mel-*")
     with (shelf / "pictures.f16").open("ab") as file:
         file.write(b"torn")
     os.truncate(store / "cache" / "files.sqlite", 5000)

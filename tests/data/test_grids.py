@@ -18,7 +18,7 @@ ESTIMATED = Beats(np.array([0.5, 1.0, 1.5]), np.array([1, 2, 3]), "a guess", 0.4
 
 def track(folder: Path, name: str, annotated: bool, start_s: float = 0.0) -> Track:
     path = folder / f"{name}.wav"
-    soundfile.write(path, np.zeros(4 * SAMPLE_RATE, np.float32), SAMPLE_RATE)
+    soundfile.write(path, np.full(4 * SAMPLE_RATE, 0.1, np.float32), SAMPLE_RATE)
     if annotated:
         rows = [f"{0.25 + 0.5 * k},{1 + k % 4}" for k in range(8)]
         (folder / f"{name}.csv").write_text("time,beat_in_bar\n" + "\n".join(rows))

@@ -154,7 +154,7 @@ def hearing(files: list[str], words: list[str], at_once: int) -> Work:
     tracks = [Track(f, Path(f), ("a",)) for f in files]
 
     def one(i: int) -> object:
-        return store._hear(tracks[i], front, RATE)
+        return store._hear(tracks[i], front, RATE, None, None)
 
     def work() -> object:
         return [one(i) for i in range(len(files))] if at_once else list(store.each(range(len(files)), one))
