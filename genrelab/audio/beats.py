@@ -18,7 +18,7 @@ from genrelab.audio import decode, downbeats
 from genrelab.audio.downbeats import RATE_HZ, SAMPLE_RATE, Sound
 from genrelab.types import Beats
 
-VERSION = 1  # of what stands here: raise it when an estimate changes
+VERSION = 2  # of what stands here: raise it when an estimate changes
 SHORTEST_S = 2.0
 BPM = (45.0, 230.0)
 PRIORS_BPM = (50, 70, 98, 137, 192)  # half an octave apart: librosa's tempo near each of them
@@ -172,7 +172,7 @@ def _evidence(sound: Sound, times_s: np.ndarray) -> np.ndarray:
     half_s = times_s[:-1] + gaps_s / 2
     beat_s = float(np.median(gaps_s))
     octaves = np.log2(60 / beat_s / 120)
-    envelopes = [downbeats.standard(downbeats.smooth(e)) for e in (sound.onset, sound.onsets[0])]
+    envelopes = [downbeats.standard(e) for e in (sound.smooth_onset, sound.smooth_bass)]
     return np.array(
         [
             *[downbeats.at(e, t).mean() for e in envelopes for t in (times_s, half_s)],
@@ -186,7 +186,7 @@ def _evidence(sound: Sound, times_s: np.ndarray) -> np.ndarray:
 
 def _refined(sound: Sound, times_s: np.ndarray) -> np.ndarray:
     """Beats at the top of the parabola through the strongest onset frame within 20 ms, where there is a peak."""
-    envelope = downbeats.smooth(sound.onset)
+    envelope = sound.smooth_onset
     frames = np.round(times_s * RATE_HZ).astype(int)
     near = np.clip(frames[:, None] + np.arange(-2, 3), 1, len(envelope) - 2)
     top = near[np.arange(len(near)), envelope[near].argmax(axis=1)]
@@ -199,7 +199,7 @@ def _refined(sound: Sound, times_s: np.ndarray) -> np.ndarray:
 
 def _steadiness(sound: Sound, times_s: np.ndarray) -> float:
     """The autocorrelation of the onsets at one, two and four beats, their mean: 1 for a loop, about 0 for noise."""
-    onset = downbeats.standard(downbeats.smooth(sound.onset))
+    onset = downbeats.standard(sound.smooth_onset)
     beat = float(np.median(np.diff(times_s))) * RATE_HZ
     found = []
     for n_beats in (1, 2, 4):

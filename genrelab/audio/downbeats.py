@@ -9,8 +9,9 @@ and by how alike the beats a bar apart are. How much each counts was fitted once
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache, cached_property
 
 import numpy as np
 
@@ -21,7 +22,8 @@ N_MELS = 64
 N_FFT_CHROMA, HOP_CHROMA = 4096, 880
 RATE_HZ = SAMPLE_RATE / HOP
 BANDS = (0, 6, 28, 64)  # mel bands, 30 Hz to 11 kHz: bass drum and bass, middle, high
-BLOCK = 4096  # frames at a time, so that the spectrum of an hour never lies in memory
+BLOCK = 128  # frames at a time, so that their spectra stay in the processor's cache
+GROUP = 16  # mel bands weighed at a time: of the rows, only those that one of them hears
 
 METRES = (3, 4)
 WEIGHTS = np.array([2.42, 0.87, 4.96, 1.63, 5.56, -0.08])  # on what `evidence` gives
@@ -36,42 +38,78 @@ class Sound:
     mel: np.ndarray  # (N_MELS, frames) dB above the floor, 0 or more
     chroma: np.ndarray  # (12, chroma frames)
 
+    @cached_property
+    def smooth_onset(self) -> np.ndarray:
+        return smooth(self.onset)
+
+    @cached_property
+    def smooth_bass(self) -> np.ndarray:
+        return smooth(self.onsets[0])
+
+    @cached_property
+    def mel_sums(self) -> np.ndarray:
+        return _sums(self.mel)
+
+    @cached_property
+    def chroma_sums(self) -> np.ndarray:
+        return _sums(self.chroma)
+
 
 def listen(wave: np.ndarray) -> Sound:
-    """The features of (samples,) at SAMPLE_RATE. Onset strength and chroma are librosa's."""
+    """The features of (samples,) at SAMPLE_RATE. Filters, onset strength and chroma are librosa's."""
     import librosa
 
-    mel_db = librosa.power_to_db(
-        _blocks(wave, N_FFT, HOP, librosa.feature.melspectrogram, n_mels=N_MELS, fmin=30, fmax=SAMPLE_RATE / 2),
-        amin=1e-8,
-        top_db=80,
-    )
+    mel = np.concatenate([_weighed(power) for power in _powers(wave, N_FFT, HOP)]).T
+    mel_db = librosa.power_to_db(mel, amin=1e-8, top_db=80)
     # the frames are short and lie at their middle: librosa's own shift by half a frame would come late
     onsets = librosa.onset.onset_strength_multi(S=mel_db, sr=SAMPLE_RATE, hop_length=HOP, center=False, channels=BANDS)
+    chroma = np.concatenate([p @ _chroma_bank() for p in _powers(wave, N_FFT_CHROMA, HOP_CHROMA)]).T
     return Sound(
         onsets=onsets,
         onset=np.diff(BANDS) @ onsets / N_MELS,
         mel=mel_db - mel_db.min(),
-        chroma=_blocks(wave, N_FFT_CHROMA, HOP_CHROMA, librosa.feature.chroma_stft, tuning=0.0),
+        chroma=librosa.util.normalize(chroma, norm=np.inf, axis=0),
     )
 
 
-def _blocks(wave: np.ndarray, n_fft: int, hop: int, feature: Callable[..., np.ndarray], **words: float) -> np.ndarray:
-    """librosa's `feature` of the whole wave in centred frames, BLOCK of them at a time: (bins, frames)."""
-    padded = np.pad(wave, n_fft // 2)
-    n_frames = 1 + (len(padded) - n_fft) // hop
-    parts = [
-        feature(
-            y=padded[first * hop : (min(first + BLOCK, n_frames) - 1) * hop + n_fft],
-            sr=SAMPLE_RATE,
-            n_fft=n_fft,
-            hop_length=hop,
-            center=False,
-            **words,
-        )
-        for first in range(0, n_frames, BLOCK)
-    ]
-    return np.concatenate(parts, axis=1)
+def _powers(wave: np.ndarray, n_fft: int, hop: int) -> Iterator[np.ndarray]:
+    """Power spectra of the wave in centred Hann frames, BLOCK of them at a time: (frames, rows) float32."""
+    import scipy.fft
+    import scipy.signal
+
+    window = scipy.signal.get_window("hann", n_fft).astype(np.float32)
+    frames = np.lib.stride_tricks.sliding_window_view(np.pad(wave, n_fft // 2), n_fft)[::hop]
+    for first in range(0, len(frames), BLOCK):
+        spectrum = scipy.fft.rfft(frames[first : first + BLOCK] * window)
+        yield spectrum.real**2 + spectrum.imag**2
+
+
+@cache
+def _mel_bank() -> list[tuple[slice, np.ndarray]]:
+    """librosa's mel filters in groups: the rows that a group hears, and their weights (rows, bands)."""
+    import librosa
+
+    bank = librosa.filters.mel(sr=SAMPLE_RATE, n_fft=N_FFT, n_mels=N_MELS, fmin=30, fmax=SAMPLE_RATE / 2)
+    groups = []
+    for n in range(0, N_MELS, GROUP):
+        own = bank[n : n + GROUP]
+        heard = np.flatnonzero(own.any(axis=0))
+        rows = slice(int(heard[0]), int(heard[-1]) + 1)
+        groups.append((rows, np.ascontiguousarray(own[:, rows].T)))
+    return groups
+
+
+@cache
+def _chroma_bank() -> np.ndarray:
+    """(rows, 12) float32"""
+    import librosa
+
+    return np.ascontiguousarray(librosa.filters.chroma(sr=SAMPLE_RATE, n_fft=N_FFT_CHROMA, tuning=0.0).T)
+
+
+def _weighed(power: np.ndarray) -> np.ndarray:
+    """(frames, rows) -> (frames, N_MELS)"""
+    return np.concatenate([power[:, rows] @ weights for rows, weights in _mel_bank()], axis=1)
 
 
 def standard(values: np.ndarray) -> np.ndarray:
@@ -86,24 +124,32 @@ def smooth(envelope: np.ndarray) -> np.ndarray:
 
 
 def at(envelope: np.ndarray, times_s: np.ndarray) -> np.ndarray:
-    """The envelope at the times, between its frames by a line."""
-    return np.interp(times_s * RATE_HZ, np.arange(len(envelope)), envelope)
+    """The envelope at the times, between its frames by a line; its ends beyond them."""
+    place = np.clip(times_s * RATE_HZ, 0, len(envelope) - 1)
+    frame = np.minimum(place.astype(np.int64), max(len(envelope) - 2, 0))
+    after = np.minimum(frame + 1, len(envelope) - 1)
+    return envelope[frame] + (place - frame) * (envelope[after] - envelope[frame])
 
 
-def change(picture: np.ndarray, frames: np.ndarray, width: float) -> np.ndarray:
-    """Cosine distance, 0..1, of what lies `width` frames before and after each of the (n,) places in (bins, frames)."""
-    n = picture.shape[1]
-    sums = np.pad(np.cumsum(picture, axis=1, dtype=np.float64), ((0, 0), (1, 0)))
+def _sums(picture: np.ndarray) -> np.ndarray:
+    """(bins, frames) -> (frames + 1, bins): of all frames before each."""
+    return np.concatenate([np.zeros((1, len(picture))), np.cumsum(picture.T, axis=0, dtype=np.float64)])
+
+
+def change(sums: np.ndarray, frames: np.ndarray, width: float) -> np.ndarray:
+    """Cosine distance, 0..1, of what lies `width` frames before and after each of the (n,) places in a picture, of
+    which `_sums` are given."""
+    n = len(sums) - 1
     before, here, after = (np.clip(np.round(frames + d), 0, n).astype(int) for d in (-width, 0, width))
-    a, b = sums[:, here] - sums[:, before], sums[:, after] - sums[:, here]
-    norms = np.linalg.norm(a, axis=0) * np.linalg.norm(b, axis=0)
-    return np.where(norms > 1e-9, 1 - (a * b).sum(axis=0) / np.maximum(norms, 1e-9), 0.0)
+    a, b = sums[here] - sums[before], sums[after] - sums[here]
+    norms = np.sqrt(np.einsum("nb,nb->n", a, a) * np.einsum("nb,nb->n", b, b))
+    return np.where(norms > 1e-9, 1 - np.einsum("nb,nb->n", a, b) / np.maximum(norms, 1e-9), 0.0)
 
 
 def harmonic_change(sound: Sound, times_s: np.ndarray, width_s: float) -> np.ndarray:
     """How much the chroma changes at each time: (n,)."""
     rate_hz = SAMPLE_RATE / HOP_CHROMA
-    return change(sound.chroma, times_s * rate_hz, width_s * rate_hz)
+    return change(sound.chroma_sums, times_s * rate_hz, width_s * rate_hz)
 
 
 def evidence(sound: Sound, times_s: np.ndarray) -> tuple[list[tuple[int, int]], np.ndarray]:
@@ -115,10 +161,10 @@ def evidence(sound: Sound, times_s: np.ndarray) -> tuple[list[tuple[int, int]], 
     beat_s = float(np.median(np.diff(times_s)))
     marks = np.stack(
         [
-            standard(at(smooth(sound.onsets[0]), times_s)),
+            standard(at(sound.smooth_bass, times_s)),
             standard(harmonic_change(sound, times_s, beat_s)),
             standard(harmonic_change(sound, times_s, 2 * beat_s)),
-            standard(change(sound.mel, times_s * RATE_HZ, beat_s * RATE_HZ)),
+            standard(change(sound.mel_sums, times_s * RATE_HZ, beat_s * RATE_HZ)),
         ]
     )
     quarters_s = times_s[:, None] + beat_s * np.arange(4) / 4
