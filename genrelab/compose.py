@@ -185,7 +185,7 @@ def data_name(config: Any) -> str:
 def identity(config: Config) -> Config:
     """The part of a config that decides a run's result."""
     kept = {k: v for k, v in config.items() if k not in IDENTITY_LESS}
-    machine = ("accelerator", "devices", "threads")
+    machine = ("accelerator", "devices", "threads", "memory_format", "keep_memory")
     kept["trainer"] = {k: v for k, v in config["trainer"].items() if k not in machine}
     kept["data"] = {k: v for k, v in config["data"].items() if k not in ("path", "n_jobs")}
     return kept

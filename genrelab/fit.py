@@ -6,8 +6,8 @@ import logging
 import resource
 import time
 import warnings
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ import torch
 from pytorch_lightning.callbacks import ModelCheckpoint
 from pytorch_lightning.utilities.exceptions import MisconfigurationException
 
-from genrelab import speed
+from genrelab import environment, speed
 from genrelab.augment.base import Augment
 from genrelab.augment.songs import AugmentedSongs
 from genrelab.compose import Config, Prepared, build, instantiate
@@ -82,7 +82,7 @@ def fit(
     task = instantiate(config["task"])
     check(options, task.metrics)
     speed.keep_memory()
-    torch.set_num_threads(threads_of(options, run.tags))
+    torch.set_num_threads(threads := threads_of(options, run.tags))
     pl.seed_everything(config["seed"], verbose=False)
     model = build(config, prepared.genres, task.several, prepared.front, prepared.slicer)
     songs: Callable[..., SongSlices] = SongSlices
@@ -101,14 +101,13 @@ def fit(
     epoch = {k: options[k] for k in ("batch_songs", "balance")} | {"at_least": options["songs_per_epoch"]}
     loaders = {side: loader(data, **epoch) for side, data in sides.items()}
 
-    model.net.to(memory_format=torch.channels_last)  # what convolutions on a processor are fastest with
+    speed.formatted(model.net, speed.Choice.memory_format)
     first = next(iter(loaders["train"]))
     if not is_stacked(config):
         begin(model, sides["train"], first, options["batch_songs"])
-    precision = options["precision"]
-    if precision == "auto":  # a run that goes on, or is repeated, keeps what was measured once
-        precision = run.tags.get("precision") or measured_precision(config, model, first)
-    run.note({"precision": precision})
+    chosen = faster(config, model, first, run.tags, threads)
+    run.note(chosen.tags)
+    environment.save(run.folder, environment.current(chosen.threads))
     learns = any(p.requires_grad for p in model.parameters())  # a vote over a frozen net has nothing to learn
     checkpoints = run.folder / "checkpoints"
     best = ModelCheckpoint(
@@ -130,7 +129,7 @@ def fit(
         trainer = pl.Trainer(
             accelerator=options["accelerator"],
             devices=options["devices"],
-            precision=precision,
+            precision=chosen.precision,
             max_epochs=options["max_epochs"] if learns else 0,
             overfit_batches=options["overfit_batches"],
             gradient_clip_val=options["gradient_clip_val"],
@@ -208,7 +207,7 @@ def fit(
         learner.history,
         int(weights["epoch"]),
         cost,
-        precision,
+        chosen.precision,
         sides,
     )
 
@@ -256,10 +255,13 @@ def loader_of_all(data: SongSlices, batch_songs: int) -> Any:
         yield data.read(songs, [data.spans[i][data.own(i)] for i in songs])
 
 
-def measured_precision(config: Config, model: SongClassifier, batch: Any) -> str:
-    """The faster of fp32 and bf16 for this model's training step on this machine."""
-    if is_stacked(config):  # a step on embeddings is too short to gain
-        return "32-true"
+def faster(config: Config, model: SongClassifier, batch: Any, tags: Mapping[str, str], threads: int) -> speed.Choice:
+    """How this model trains fastest on this machine. The runs of a sweep, or of a k-fold run, train alike."""
+    dials = speed.given(config["trainer"], tags)
+    if is_stacked(config) or torch.cuda.is_available():  # a step on embeddings is too short to gain
+        chosen = replace(speed.Choice(threads=threads), **dials)
+        speed.use(chosen, model.net)
+        return chosen
 
     def step() -> None:
         scores = model(batch["x"], batch["n_slices"], batch.get("places"))
@@ -267,8 +269,10 @@ def measured_precision(config: Config, model: SongClassifier, batch: Any) -> str
 
     sizes = [len(batch["n_slices"]), *batch["x"].shape]
     learned = config["front"] if model.front.learned else ""
-    net = f"{config['net']['_target_']} {digest(config['net'], config['agg'], learned, sizes)}"
-    return speed.precision(Path(config["store"]), net, step, model)
+    parent = tags.get("mlflow.parentRunId")
+    what = f"{config['net']['_target_']} {digest(config['net'], config['agg'], learned, sizes)}"
+    what = f"the runs below {parent}" if parent else what
+    return speed.choose(Path(config["store"]), what, step, model.net, dials, threads)
 
 
 def mflop_per_slice(model: SongClassifier) -> float:

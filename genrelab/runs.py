@@ -191,10 +191,10 @@ def begin(
     marks |= {"data": prepared.name, "data_digest": prepared.digest}
     run = tracker.begin(Path(config["store"]), prepared.name, name, marks, resume=resumed.id if resumed else None)
     OPEN.append(run)
-    threads = environment.threads_of(config["trainer"], run.tags)
     save_config(run, config)  # first: without it nobody can go on with the run
-    run.note({"threads": threads, "genrelab": __version__})
-    environment.save(run.folder, environment.current(threads))
+    run.note({"genrelab": __version__})
+    if marks["kind"] == "kfold":  # it trains nothing itself; of the others, `fit` knows the threads
+        environment.save(run.folder, environment.current(environment.threads_of(config["trainer"], run.tags)))
     about = (prepared.name, prepared.tracks, prepared.genres, prepared.digest, run.tags["measure"])
     run.describe_data(notes.of_data(*about))
     # of a run that goes on, too, what it lacks: it may have been killed before this

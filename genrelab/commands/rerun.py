@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from genrelab.report.rerun import Compared
 
 NAMED = 3  # songs that are named
-REPLAYED = ("precision", "threads")  # what a run measured or found, and its repetition takes over
+REPLAYED = ("precision", "threads", "memory_format", "keep_memory")  # measured by a run, and taken over
 
 
 @dataclass(frozen=True)

@@ -42,6 +42,6 @@ class Cnn(Net):
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, F, T) -> (N, dim)."""
-        maps = self.body(x[:, None])
+        maps = self.body(x[:, None].contiguous())
         over_time = torch.cat([maps.mean(3), maps.amax(3)], 1)  # (N, 2 C, rows)
         return self.head(adaptive_avg_pool1d(over_time, self.bands).flatten(1))

@@ -48,7 +48,7 @@ class Densenet(Net):
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, F, T) -> (N, dim)."""
-        return self.head(self.body(x[:, None].contiguous(memory_format=torch.channels_last)))
+        return self.head(self.body(x[:, None].contiguous()))
 
 
 def _first(channels: int) -> nn.Sequential:

@@ -45,7 +45,7 @@ class Resnet(Net):
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, F, T) -> (N, dim)."""
-        return self.head(self.body(x[:, None].contiguous(memory_format=torch.channels_last)))
+        return self.head(self.body(x[:, None].contiguous()))
 
 
 class _Block(nn.Module):

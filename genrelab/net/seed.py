@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor, nn
 
 from genrelab.net.base import Net
@@ -42,4 +41,4 @@ class Seed(Net):
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, F, T) -> (N, dim)."""
-        return self.dense(self.body(x[:, None].contiguous(memory_format=torch.channels_last)))
+        return self.dense(self.body(x[:, None].contiguous()))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -74,10 +75,19 @@ def test_what_was_measured_is_replayed_and_not_measured_again(
     call: Call, songs: Songs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     given = [w for w in TINY if not w.startswith(("trainer.precision", "trainer.threads"))]
-    monkeypatch.setattr(speed, "precision", lambda *_: "bf16-mixed")
+
+    def measured(precision: str) -> None:
+        def choose(store: Path, what: str, step: Any, net: Any, dials: dict[str, Any], threads: int) -> speed.Choice:
+            chosen = replace(speed.Choice(precision, threads=threads), **dials)
+            speed.use(chosen, net)
+            return chosen
+
+        monkeypatch.setattr(speed, "choose", choose)
+
+    measured("bf16-mixed")
     monkeypatch.setenv("OMP_NUM_THREADS", "2")
     assert call(*songs.words, *given, f"store={tmp_path}").code == 0
-    monkeypatch.setattr(speed, "precision", lambda *_: "32-true")
+    measured("32-true")
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     during = []
     real = fit.fit

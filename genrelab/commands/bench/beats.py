@@ -97,12 +97,12 @@ def _warm_up(sample_rate: int) -> None:
 
 def _song(track: Track, sample_rate: int, key: str | None) -> Song | None:
     """None, and a remark, where the file cannot be read or its window holds no annotated beat."""
-    from genrelab.audio import beats, decode
+    from genrelab.audio import beats, decode, guarded
     from genrelab.data.manifest import read_beats
 
     assert track.beats is not None
     try:
-        wave = decode.load(track.path, sample_rate, track.start_s, track.duration_s)
+        wave = guarded.load(track.path, sample_rate, track.start_s, track.duration_s)
     except decode.AudioError as error:
         say(f"{track.id}: left out, {error}")
         return None

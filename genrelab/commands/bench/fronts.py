@@ -116,12 +116,12 @@ def _numbers(word: str) -> list[int]:
 
 def _heard(songs: Sequence[str], seconds: float, sample_rate: int) -> list[np.ndarray]:
     """The beginning of every song, at most `seconds` long."""
-    from genrelab.audio import decode
+    from genrelab.audio import decode, guarded
 
     waves = []
     for name in songs:
         try:
-            waves.append(decode.load(Path(name).expanduser(), sample_rate, 0.0, seconds))
+            waves.append(guarded.load(Path(name).expanduser(), sample_rate, 0.0, seconds))
         except decode.AudioError as error:
             raise UserError(f"--songs {name}: {error}") from error
     return waves

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from genrelab.commands.bench import fronts
 from genrelab.commands.bench.lines import Line, Session, alone, beside
-from genrelab.commands.bench.sound import NOT_INSTALLED, SLICE, Work
+from genrelab.commands.bench.sound import CLIP_S, NOT_INSTALLED, RATE, SLICE, Work
 from genrelab.commands.bench.timing import Candidate, compete
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from genrelab.data.module import SongSlices
 
 N_SONGS, SLICES_EACH, N_GENRES = 320, 11, 6  # of the made pictures: clips of 30 s
+N_CLIPS = 8  # that differ; the others are begun elsewhere
 BATCH = 64  # slices
 CORES = os.cpu_count() or 1
 
@@ -95,7 +97,7 @@ def _per_slice(made: list[Candidate]) -> None:
 
 
 def made_songs(folder: Path, front: Any, slicer: Any, *, training: bool = True) -> SongSlices:
-    """Songs of noise in a store's format, memory-mapped: what training reads, without hearing anything."""
+    """Made songs in a store's format, memory-mapped: what training reads, without hearing anything."""
     import torch
 
     from genrelab.data.module import SongSlices
@@ -104,9 +106,11 @@ def made_songs(folder: Path, front: Any, slicer: Any, *, training: bool = True) 
     from genrelab.types import Labels
 
     frames = SLICES_EACH * slicer.n_frames + slicer.n_frames // 2
+    assert frames <= CLIP_S / front.hop_s
     path = folder / f"made-{front.n_bins}-{frames}.f16"
     if not path.is_file():
-        rows = np.random.default_rng(0).normal(-40, 20, (N_SONGS * frames, front.n_bins)).astype(np.float16)
+        clips = [front(torch.from_numpy(fronts.music(CLIP_S, RATE, seed))[None])[0].T for seed in range(N_CLIPS)]
+        rows = torch.cat([clips[n % N_CLIPS][:frames].roll(n, 0) for n in range(N_SONGS)]).half().numpy()
         partial = path.with_suffix(f".{os.getpid()}")
         rows.tofile(partial)
         partial.replace(path)
@@ -157,11 +161,10 @@ def step(stock: bool, store: str) -> Work:
         module = stock_net(N_GENRES)
         net = lambda pictures: module(pictures[:, None])  # noqa: E731
     else:
-        speed.keep_memory()
         part = compose.composed(["net=seed"])["net"]
         module = torch.nn.Sequential(
             compose.instantiate(part)(n_bins=SLICE, n_frames=SLICE), torch.nn.Linear(part["dim"], N_GENRES)
-        ).to(memory_format=torch.channels_last)
+        )
         net = module
     optimizer = torch.optim.RMSprop(module.parameters(), 1e-4)
 
@@ -170,7 +173,8 @@ def step(stock: bool, store: str) -> Work:
 
     precision = "32-true"
     if not stock:
-        precision = speed.precision(Path(store), "bench", lambda: loss_of().backward(), module)
+        asked = ("bench", lambda: loss_of().backward(), module, {}, torch.get_num_threads())
+        precision = speed.choose(Path(store), *asked).precision
 
     def one() -> None:
         optimizer.zero_grad(set_to_none=True)
@@ -189,15 +193,13 @@ def loop(words: list[str], stock: bool, store: str) -> Work:
     import pytorch_lightning as pl
     import torch
 
-    from genrelab import compose, fit, speed
+    from genrelab import compose, fit
     from genrelab.data.module import loader
     from genrelab.learner import Learner
 
     fit.quiet()
     config = compose.composed(words)
     task = compose.instantiate(config["task"])
-    if not stock:
-        speed.keep_memory()
     model: Any = compose.build(config, list("abcdef"), several=False)
     songs = made_songs(Path(store), model.front, model.slicer)
     options = config["trainer"]
@@ -212,11 +214,9 @@ def loop(words: list[str], stock: bool, store: str) -> Work:
     if stock:
         model.net.body = torch.nn.Sequential(*_stock_order(model.net.body))
         model.net.forward = lambda x: model.net.dense(model.net.body(x[:, None]))
-    else:
-        model.net.to(memory_format=torch.channels_last)
     fit.begin(model, songs, first, options["batch_songs"])
     if not stock:
-        precision = fit.measured_precision(config | {"store": store}, model, first)
+        precision = fit.faster(config | {"store": store}, model, first, {}, torch.get_num_threads()).precision
     limit = 1 if stock else len(batches)
     slices, waits = 0, []
 
@@ -238,7 +238,7 @@ def loop(words: list[str], stock: bool, store: str) -> Work:
         start = time.perf_counter()
         trainer.fit(learner, batches)
         took = time.perf_counter() - start
-        if not stock:
+        if not stock and n == limit:
             start = time.perf_counter()
             for _ in batches:
                 pass
@@ -262,7 +262,7 @@ def _stock_order(body: Any) -> Iterator[Any]:
 
 
 def feeder(by: str, folder: str) -> Work:
-    """Shuffled batches of 64 slices as float tensors."""
+    """Shuffled batches of 64 slices as tensors of what is stored: 16 bits a point, 8 of PNG files."""
     import torch
 
     from genrelab import compose
@@ -285,11 +285,11 @@ def feeder(by: str, folder: str) -> Work:
     if by == "PNG files":
         from PIL import Image
 
-        for i, x in enumerate(every.numpy()):
+        for i, x in enumerate(every.float().numpy()):
             Image.fromarray(np.clip(2 * (x + 100), 0, 255).astype(np.uint8)).save(own / f"{i}.png")
 
         def batch(numbers: np.ndarray) -> torch.Tensor:
-            return torch.from_numpy(np.stack([np.asarray(Image.open(own / f"{i}.png"), np.float32) for i in numbers]))
+            return torch.from_numpy(np.stack([np.asarray(Image.open(own / f"{i}.png")) for i in numbers]))
 
         def work() -> None:
             for numbers in np.split(random.permutation(n), n // BATCH):
@@ -298,10 +298,11 @@ def feeder(by: str, folder: str) -> Work:
         return lambda: batch(np.arange(BATCH)), work, lambda: {"slices": n}
     import litdata
 
-    litdata.optimize(_same, list(every.half()), output_dir=str(own / "set"), chunk_bytes="64MB", num_workers=1)
+    items = [x.clone() for x in every.contiguous()]  # a view would be written with all that it is a part of
+    litdata.optimize(_same, items, output_dir=str(own / "set"), chunk_bytes="64MB", num_workers=1)
     data = litdata.StreamingDataset(str(own / "set"), shuffle=True)
     stream = litdata.StreamingDataLoader(data, batch_size=BATCH)
-    return lambda: next(iter(stream)), lambda: [b.float() for b in stream], lambda: {"slices": n}
+    return lambda: next(iter(stream)), lambda: [None for _ in stream], lambda: {"slices": n}
 
 
 def _same(x: Any) -> Any:
