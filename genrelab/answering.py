@@ -61,11 +61,11 @@ def ask(path: Path, asked: Restored, longest_s: float | None = None) -> dict[str
 
 def listen(path: Path, asked: Restored, longest_s: float | None = None) -> Listened:
     """As `ask`, with all that led to the answer."""
-    from genrelab.audio import decode
+    from genrelab.audio import decode, guarded
 
     sample_rate = asked.config["sample_rate"]
     try:
-        wave = decode.load(path, sample_rate, duration_s=longest_s)
+        wave = guarded.load(path, sample_rate, duration_s=longest_s)
     except decode.AudioError as error:
         return Listened(str(path), error=": ".join(filter(None, (error.reason, error.detail))))
     if longest_s is not None and len(wave) >= round(longest_s * sample_rate):

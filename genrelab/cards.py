@@ -108,7 +108,7 @@ def of_folds(told: Told, rows: Sequence[Mapping[str, Any]]) -> None:
 
 def excerpts(found: Sequence[Mistake], told: Told, model_of: Callable[[Mistake], SongClassifier]) -> list[Mistake]:
     """Mistakes with what was heard of them and where in it the evidence lay, or why these cannot be had."""
-    from genrelab.audio import decode
+    from genrelab.audio import decode, guarded
     from genrelab.audio.encode import encoded
     from genrelab.evidence import evidence
     from genrelab.panels import pitches
@@ -120,7 +120,7 @@ def excerpts(found: Sequence[Mistake], told: Told, model_of: Callable[[Mistake],
         for m in found:
             track, front, (begin, end) = tracks[m.id], model_of(m).front, m.window_s
             try:
-                wave = decode.load(track.path, rate, track.start_s + begin, end - begin)
+                wave = guarded.load(track.path, rate, track.start_s + begin, end - begin)
                 sound = pool.submit(encoded, wave, rate, LEVEL)
                 why = evidence(model_of(m), wave, rate, m.said)
             except decode.AudioError as error:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from filelock import FileLock
 
-from genrelab.audio import decode
+from genrelab.audio import decode, guarded
 from genrelab.store import COMMIT_EVERY, Files, Heard, Progress, _stamp, each
 from genrelab.types import Track, digest
 
@@ -113,8 +113,8 @@ class _Shelf:
 def _hear(track: Track, work: Work, said: Mapping[str, bytes]) -> tuple[Heard, bytes | None]:
     """Decodes a track at its file's own rate and measures it, unless its sound is known under another name."""
     try:
-        sample_rate = decode.own_rate(track.path)
-        wave = decode.inspect(track.path, sample_rate, track.start_s, track.duration_s)
+        sample_rate = guarded.own_rate(track.path)
+        wave = guarded.inspect(track.path, sample_rate, track.start_s, track.duration_s)
         key = digest(decode.file_digest(track.path), track.start_s, track.duration_s)
     except decode.AudioError as error:
         return Heard("", 0.0, error.reason, error.detail), None

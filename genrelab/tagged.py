@@ -168,12 +168,12 @@ def _neighbours(embedding: NDArray, asked: Asked) -> tuple[Neighbour, ...]:
 
 def _excerpt(track: Track, sample_rate: int) -> tuple[str, tuple[bytes, str] | None, str]:
     """The name of a training song, its middle as a sound, and why there is none where there is none."""
-    from genrelab.audio import decode
+    from genrelab.audio import decode, guarded
     from genrelab.audio.encode import encoded
     from genrelab.data.sources.tags import read_tags
 
     try:
-        wave = decode.load(track.path, sample_rate, track.start_s, track.duration_s)
+        wave = guarded.load(track.path, sample_rate, track.start_s, track.duration_s)
     except decode.AudioError as error:
         gone = "its file is no longer there" if error.reason == "missing" else f"its file is {error.reason}"
         return Path(track.id).name, None, gone

@@ -102,7 +102,7 @@ def test_the_excerpts_are_the_songs_and_the_evidence_is_a_part_of_them(call: Cal
 
 def test_a_song_that_cannot_be_heard_any_more_is_said(trained: Trained, monkeypatch: pytest.MonkeyPatch) -> None:
     from genrelab import compose
-    from genrelab.audio import decode
+    from genrelab.audio import decode, guarded
     from genrelab.report import artifacts
     from genrelab.report.console import BAR
     from genrelab.report.mistakes import worst
@@ -115,7 +115,7 @@ def test_a_song_that_cannot_be_heard_any_more_is_said(trained: Trained, monkeypa
     songs["truth"] = songs["truth"].map(dict(zip(GENRES, (*GENRES[1:], GENRES[0]), strict=True)))
     found, _ = worst(songs, cuts, None, 2)
     told = cards.Told(None, restored.config, compose.prepare(restored.config, BAR), [], songs, cuts, {}, {})
-    monkeypatch.setattr(decode, "load", gone)
+    monkeypatch.setattr(guarded, "load", gone)
     made = cards.excerpts(found, told, lambda _: restored.model)
     assert [m.clip for m in made] == [None, None]
     assert made[0].why_silent == "Its file cannot be heard now: missing."

@@ -69,14 +69,18 @@ def _check_file(path: Path) -> None:
         status = os.stat(path)  # noqa: PTH116 - says why, where Path.exists() swallows it
     except (FileNotFoundError, NotADirectoryError) as error:
         raise AudioError("missing", error.strerror or "") from error
-    except ValueError as error:  # a NUL byte in the name
-        raise AudioError("missing", str(error)) from error
+    except ValueError as error:  # a NUL byte in the name, or what no file system's name is
+        raise AudioError("missing", "no file can have this name") from error
     except OSError as error:
         raise AudioError("not readable", error.strerror or str(error)) from error
     if not stat.S_ISREG(status.st_mode):
         raise AudioError("not a file", "a folder" if stat.S_ISDIR(status.st_mode) else "a pipe or a device")
     if status.st_size == 0:
         raise AudioError("empty", "0 bytes")
+    try:
+        str(path).encode("utf-8")
+    except UnicodeEncodeError as error:  # no decoder opens it, no table holds it
+        raise AudioError("not readable", "its name is not UTF-8: rename it") from error
 
 
 def _source(path: Path) -> str | io.BytesIO:

@@ -71,20 +71,29 @@ def own_rate(path: str | os.PathLike[str]) -> int:
     return call(decode.own_rate, path)
 
 
-def call(function: Callable[..., T], path: str | os.PathLike[str], *more: Any, limits: Limits | None = None) -> T:
+def call(
+    function: Callable[..., T],
+    path: str | os.PathLike[str],
+    *more: Any,
+    decodes: bool = True,
+    limits: Limits | None = None,
+) -> T:
     """`function(path, *more)` in an ear: a function of a module, which reads one file. Safe to call from threads.
+
+    `decodes`: whether it needs what decodes such a file.
 
     Raises AudioError as the function does; too slow, too large or crashes the decoder where it did not come back; not
     decodable where it raised anything else.
     """
-    if decode.is_mp4(Path(path)) and mp4.decoder() is None:
+    by_ffmpeg = decodes and decode.is_mp4(Path(path))
+    if by_ffmpeg and mp4.decoder() is None:
         raise AudioError("not decodable", mp4.NEEDS)
     limits = limits or _limits(path)
     tries = 0
     while True:
         ear = _taken()
         try:
-            answer = ear.ask((function, os.fspath(path), more, limits), limits.wait_s)
+            answer = ear.ask((function, os.fspath(path), more, limits, by_ffmpeg), limits.wait_s)
         except (OSError, EOFError) as error:
             ended = ear.ended()
             if isinstance(error, TimeoutError) or -ended in _TOO_SLOW:
@@ -259,10 +268,12 @@ def _listen(number: str) -> None:
                 return
 
 
-def _answer(function: Callable[..., Any], path: str, more: tuple[Any, ...], limits: Limits) -> tuple[Any, ...]:
+def _answer(
+    function: Callable[..., Any], path: str, more: tuple[Any, ...], limits: Limits, by_ffmpeg: bool
+) -> tuple[Any, ...]:
     """("heard", result), or ("refused", reason, detail)."""
-    if decode.is_mp4(Path(path)):
-        decode.decoder(path)  # loads torch, which is no file's fault
+    if by_ffmpeg:
+        mp4.decoder()  # loads torch, which is no file's fault
     _limited(limits)
     try:
         return "heard", function(path, *more)

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from genrelab.audio import decode
+from genrelab.audio import decode, guarded
 
 RUN, BEFORE = "GENRELAB_RUN", "GENRELAB_GENRE_BEFORE"  # tags of ours: who said it, and what the file said before
 MP4 = "----:com.apple.iTunes:"  # what programs that show such tags of an MP4 look for
@@ -168,7 +168,7 @@ def _has(file: Any, name: str) -> bool:
 def _sound_alike(one: Path, two: Path) -> bool:
     """Whether two files decode to the same samples. Raises TagError where one of them does not."""
     try:
-        rates = [decode.own_rate(p) for p in (one, two)]
-        return rates[0] == rates[1] and np.array_equal(decode.load(one, rates[0]), decode.load(two, rates[0]))
+        rates = [guarded.own_rate(p) for p in (one, two)]
+        return rates[0] == rates[1] and np.array_equal(guarded.load(one, rates[0]), guarded.load(two, rates[0]))
     except decode.AudioError as error:
         raise TagError(f"it does not decode: {error}") from error

@@ -162,10 +162,10 @@ def _trained(run: str) -> Chosen:
 
 def _decoded(path: Path, sample_rate: int) -> np.ndarray:
     """The whole song. Raises UserError where it cannot be drawn."""
-    from genrelab.audio import decode
+    from genrelab.audio import decode, guarded
 
     try:
-        return decode.inspect(path, sample_rate)
+        return guarded.inspect(path, sample_rate)
     except decode.AudioError as error:
         hint = "; give the path of a song" if error.reason in ("missing", "not a file") else ""
         raise UserError(f"{path}: {': '.join(filter(None, (error.reason, error.detail)))}{hint}") from error

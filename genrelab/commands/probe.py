@@ -159,10 +159,10 @@ def _levels(track: Track, sample_rate: int) -> np.ndarray:
 
 
 def _wave(track: Track, sample_rate: int) -> np.ndarray:
-    from genrelab.audio import decode
+    from genrelab.audio import decode, guarded
 
     try:
-        return decode.load(track.path, sample_rate, track.start_s, track.duration_s)
+        return guarded.load(track.path, sample_rate, track.start_s, track.duration_s)
     except decode.AudioError as error:
         raise UserError(f"{track.path}: {error}; the run has heard it, so bring it back") from error
 

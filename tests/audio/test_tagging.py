@@ -264,6 +264,6 @@ def test_a_fault_of_the_decoder_is_said(tmp_path: Path, monkeypatch: pytest.Monk
     def lacking(*_: object) -> int:
         raise AudioError("not decodable", "no codec")
 
-    monkeypatch.setattr(tagging.decode, "own_rate", lacking)
+    monkeypatch.setattr(tagging.guarded, "own_rate", lacking)
     with pytest.raises(TagError, match="it does not decode: not decodable: no codec"):
         tag_in_place(path, ["metal"], "x")

@@ -129,15 +129,15 @@ def test_the_page_of_a_song(call: Call, trained: Trained, tmp_path: Path) -> Non
 def test_training_songs_that_are_gone_are_said_to_be(
     call: Call, songs: Songs, trained: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from genrelab.audio import decode
+    from genrelab.audio import guarded
 
-    load, own = decode.load, tmp_path / "own.wav"
+    load, own = guarded.load, tmp_path / "own.wav"
     soundfile.write(own, wave("low", 7, 7), RATE)
 
     def only_mine(path: Any, *more: Any, **options: Any) -> np.ndarray:
         return load(path if path == own else tmp_path / "gone.wav", *more, **options)
 
-    monkeypatch.setattr(decode, "load", only_mine)
+    monkeypatch.setattr(guarded, "load", only_mine)
     assert call("tag", own, "--page", tmp_path / "page.html", f"store={trained.store}").code == 0
     assert words(tmp_path / "page.html").count("Not to be heard: its file is no longer there.") == 6
 

@@ -16,7 +16,7 @@ import logging
 import re
 from pathlib import Path
 
-from genrelab.audio import decode
+from genrelab.audio import decode, guarded
 from genrelab.data.download import fetched
 from genrelab.data.sources.collection import Collection, first_folder, need_some, shown
 from genrelab.types import Track
@@ -76,7 +76,7 @@ def official() -> dict[str, str]:
 def _broken(path: Path) -> str:
     """Why a file cannot be used; "" where it can."""
     try:
-        decode.inspect(path, decode.own_rate(path))
+        guarded.inspect(path, guarded.own_rate(path))
     except decode.AudioError as error:
         return str(error)
     return ""

@@ -26,15 +26,25 @@ class Tags:
 
 
 def read_tags(path: Path) -> Tags:
-    """The tags of a file; empty where it has none, or none that can be read."""
+    """The tags of a file; empty where it has none, or none that can be read, whatever they do to their reader: a few kB
+    of them may unpack into gigabytes."""
+    from genrelab.audio import guarded
+    from genrelab.audio.decode import AudioError
+
+    if not path.is_file():  # a FIFO would wait for ever
+        return Tags()
+    try:
+        return guarded.call(_read, path, decodes=False)
+    except AudioError:
+        return Tags()
+
+
+def _read(name: str) -> Tags:
     import mutagen
     from mutagen.id3 import ID3 as Frames
     from mutagen.mp4 import MP4Tags
 
-    try:
-        file = mutagen.File(path)
-    except Exception:  # whatever a damaged file does to the reader: the others of a library shall be read
-        return Tags()
+    file = mutagen.File(name)
     tags: Any = None if file is None else file.tags
     if tags is None:
         return Tags()
