@@ -13,10 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pytorch_lightning as pl
 import torch
-from pytorch_lightning.callbacks import ModelCheckpoint
-from pytorch_lightning.utilities.exceptions import MisconfigurationException
 
 from genrelab import environment, speed
 from genrelab.augment.base import Augment
@@ -27,6 +24,7 @@ from genrelab.data.split import Split
 from genrelab.environment import threads_of
 from genrelab.evaluate.answers import Answers
 from genrelab.learner import Learner
+from genrelab.lightning import MisconfigurationException, callbacks, pl
 from genrelab.model import SongClassifier
 from genrelab.resumable import EarlyStopping, WholeCheckpoints
 from genrelab.stacked import EmbeddedSongs, adopt, embeddings, is_stacked, source
@@ -110,7 +108,7 @@ def fit(
     environment.save(run.folder, environment.current(chosen.threads))
     learns = any(p.requires_grad for p in model.parameters())  # a vote over a frozen net has nothing to learn
     checkpoints = run.folder / "checkpoints"
-    best = ModelCheckpoint(
+    best = callbacks.ModelCheckpoint(
         checkpoints,
         "best",
         options["monitor"],
@@ -119,12 +117,12 @@ def fit(
         enable_version_counter=False,
         save_on_train_epoch_end=False,  # before `last`, which holds what was the best
     )
-    last = ModelCheckpoint(checkpoints, "last", enable_version_counter=False, save_on_train_epoch_end=False)
-    callbacks: list[pl.Callback] = [best, last, Bar(progress)]
+    last = callbacks.ModelCheckpoint(checkpoints, "last", enable_version_counter=False, save_on_train_epoch_end=False)
+    watching: list[pl.Callback] = [best, last, Bar(progress)]
     if options["patience"]:
         # after validation, as the checkpoints are: what they hold of it is whole, and a resumed run can go on from it
         watch = {"patience": options["patience"], "mode": options["mode"], "check_on_train_epoch_end": False}
-        callbacks.append(EarlyStopping(options["monitor"], **watch))
+        watching.append(EarlyStopping(options["monitor"], **watch))
     try:
         trainer = pl.Trainer(
             accelerator=options["accelerator"],
@@ -134,7 +132,7 @@ def fit(
             overfit_batches=options["overfit_batches"],
             gradient_clip_val=options["gradient_clip_val"],
             logger=run.logger,
-            callbacks=callbacks,
+            callbacks=watching,
             plugins=WholeCheckpoints(),
             default_root_dir=run.folder,
             enable_progress_bar=False,

@@ -7,12 +7,12 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-import pytorch_lightning as pl
 import torch
 from torch import Tensor
 
 from genrelab.data.module import Batch
 from genrelab.evaluate.answers import Answers
+from genrelab.lightning import pl
 from genrelab.model import SongClassifier
 from genrelab.types import Scores
 

@@ -7,10 +7,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import pytorch_lightning as pl
 import torch
-from pytorch_lightning import callbacks
-from pytorch_lightning.plugins import TorchCheckpointIO
+
+from genrelab.lightning import TorchCheckpointIO, callbacks, pl
 
 
 class WholeCheckpoints(TorchCheckpointIO):

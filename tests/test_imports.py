@@ -41,7 +41,7 @@ KNOWS = {  # a room of genrelab -> the rooms that it may import
     "logbook": set(),
     "schema": set(),
     "disk": set(),
-    "resumable": set(),
+    "resumable": {"lightning"},
     "track": {"types", "paths", "process", "views", "spool", "entries", "journal", "logbook", "schema"},
     "delivery": {"types", "views", "spool", "entries", "journal"},
     "server": {"types", "spool", "journal", "track", "delivery", "report"},
@@ -59,7 +59,8 @@ KNOWS = {  # a room of genrelab -> the rooms that it may import
     "texture": set(),
     "model": {"types", "audio", "evaluate", *FEATURES, "norm", "texture"},
     "evidence": {"types", "audio", "front", "model"},
-    "learner": {"types", "data", "evaluate", "model"},
+    "lightning": set(),
+    "learner": {"types", "data", "evaluate", "model", "lightning"},
 }
 
 

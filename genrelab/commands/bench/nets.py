@@ -190,12 +190,12 @@ def loop(words: list[str], stock: bool, store: str) -> Work:
     """An epoch of Lightning's training as a run has it; of the stock network one batch of 128 slices."""
     import time
 
-    import pytorch_lightning as pl
     import torch
 
     from genrelab import compose, fit
     from genrelab.data.module import loader
     from genrelab.learner import Learner
+    from genrelab.lightning import pl
 
     fit.quiet()
     config = compose.composed(words)
