@@ -25,6 +25,7 @@ from genrelab.types import MEASURE
 OWN_ID = "genrelab.run"  # the tag of a run on a server that holds its id in the store
 PARENT = "mlflow.parentRunId"
 OF_THE_STORE = ("process", "server")  # tags that mean nothing elsewhere
+LASTING = ("begin", "again", "tags")  # what does harm where it is carried out late
 TOGETHER = 500  # figures of one request
 REFUSALS = ("INVALID_PARAMETER_VALUE", "BAD_REQUEST", "RESOURCE_DOES_NOT_EXIST", "INVALID_STATE")
 LOGINS = (401, 403)
@@ -41,7 +42,9 @@ class Unreachable(Exception):
 
 
 class Later(Exception):
-    """Something else has to be there first: its parent, or the end of a doubt."""
+    """Something else has to be first: its parent has to be there, or (`soon`) a doubt has to end."""
+
+    soon = False
 
 
 def connect(uri: str) -> Any:
@@ -112,27 +115,40 @@ def deliver(client: Any, own: Spool, stop: Callable[[], bool] = lambda: False) -
 
     Raises Unreachable, and Later where the run's parent is not there yet.
     """
-    from mlflow.exceptions import RestException
-
     for entry, offset in _together(own.after(own.offset(SERVER))):
         if stop():
             return False
         facts = dict(own.marks.get(SERVER, {}))
         try:
-            with _Telling():
-                facts |= _tell(client, own, entry, facts)
+            facts |= _told(client, own, entry, facts)
         except Unreachable as error:
-            if str(error) not in (REFUSED, NOBODY):
+            if entry["do"] in LASTING and str(error) not in (REFUSED, NOBODY):
                 own.mark(SERVER, own.offset(SERVER), doubt=time.time())
             raise
-        except RestException as error:  # it will never take this one; the store has it
-            first = facts.get("refused", {"n": 0, "why": " ".join(str(error).split())[:200]})
-            facts["refused"] = first | {"n": first["n"] + 1}
         own.mark(SERVER, offset, **{k: v for k, v in facts.items() if k not in ("offset", "files")})
     if _ended(own) and not own.waiting(SERVER) and not own.waiting(STORE):
         own.close(done=True)
         return True
     return False
+
+
+def _told(client: Any, own: Spool, entry: Entry, facts: dict[str, Any]) -> dict[str, Any]:
+    """Tells one entry; what has to be remembered of it. What a server will never take is counted, and passed over."""
+    from mlflow.exceptions import RestException
+
+    try:
+        with _Telling():
+            return _tell(client, own, entry, facts)
+    except RestException as error:
+        why = " ".join(str(error).split())[:200]
+        if entry["do"] == "begin":
+            raise Unreachable(f"it refuses the run: {why}") from error
+        if entry["do"] == "metrics" and len(entry["values"]) > 1:  # one of them alone
+            for value in entry["values"]:
+                facts |= _told(client, own, entry | {"values": [value]}, facts)
+            return facts
+        before = facts.get("refused", {"n": 0, "why": why})
+        return {"refused": before | {"n": before["n"] + 1}}
 
 
 def _ended(own: Spool) -> bool:
@@ -170,12 +186,17 @@ def _tell(client: Any, own: Spool, entry: Entry, facts: dict[str, Any]) -> dict[
             kept[entries.NOTE] = kept[entries.NOTE].replace(_stem(here), _stem(there))
         entry = entry | {"values": kept}
     if entry["do"] == "end":
-        if time.time() - facts.get("doubt", 0) < DOUBT_S:
-            raise Later("a late request")
         _upload(client, own, run_id)
-        _only_one(client, own, run_id, at)
-        said = {k: v for e, _ in own.after(0) if e["do"] == "tags" for k, v in e["values"].items()}
-        _tell(client, own, {"do": "tags", "values": said}, facts)
+        if doubt := facts.get("doubt"):
+            if time.time() - doubt < DOUBT_S:
+                later = Later("a late request")
+                later.soon = True
+                raise later
+            _only_one(client, own, run_id, at)
+            said = {k: v for e, _ in own.after(0) if e["do"] == "tags" for k, v in e["values"].items()}
+            _tell(client, own, {"do": "tags", "values": said}, facts)
+            own.mark(SERVER, own.offset(SERVER), doubt=0)
+            facts["doubt"] = 0
     entries.tell(client, run_id, at, entry)
     return {}
 
@@ -186,7 +207,10 @@ def _stem(link: str) -> str:
 
 def _begun(client: Any, own: Spool, entry: Entry) -> dict[str, Any]:
     """The run's id on the server, where it is made if it is not there."""
-    at = _experiment(client, entry["experiment"], entry["tags"].get("measure", MEASURE))
+    at = own.marks.get(SERVER, {}).get("experiment_id")
+    if not at:
+        at = _experiment(client, entry["experiment"], entry["tags"].get("measure", MEASURE))
+        own.mark(SERVER, 0, experiment_id=at)
     found = _there(client, at, own.run_id)
     if not found:
         tags = {k: v for k, v in entry["tags"].items() if k not in OF_THE_STORE} | {OWN_ID: own.run_id}

@@ -103,10 +103,11 @@ def _describe_data(client: Any, experiment_id: str, text: str) -> None:
         client.set_experiment_tag(experiment_id, "note_digest", digest(text))
 
 
-def is_free(database: Path, patience_s: float = LOCKED_S) -> bool:
+def is_free(database: Path, patience_s: float | None = None) -> bool:
     """Whether a database can be written to now. MLflow would wait 20 s for it, and print a traceback."""
     try:
-        with closing(sqlite3.connect(f"{database.as_uri()}?mode=rw", uri=True, timeout=patience_s)) as db:
+        wait_s = LOCKED_S if patience_s is None else patience_s
+        with closing(sqlite3.connect(f"{database.as_uri()}?mode=rw", uri=True, timeout=wait_s)) as db:
             db.isolation_level = None
             db.execute("begin immediate")
             db.execute("rollback")

@@ -67,9 +67,10 @@ class Journal:
             raise UserError(held(self.store))
         self._leave()
 
-    def settle(self, patience_s: float = entries.LOCKED_S) -> bool:
-        """Tells the database what waits for it; False where that cannot be yet."""
-        if patience_s <= entries.LOCKED_S and time.monotonic() < self.not_before:
+    def settle(self, patience_s: float | None = None) -> bool:
+        """Tells the database what waits for it; False where that cannot be yet. patience_s: None, a little and not at
+        every entry."""
+        if patience_s is None and time.monotonic() < self.not_before:
             return False
         for entry, offset in self.spool.after(self.spool.offset(STORE)):
             if not self._told(entry, patience_s):
@@ -92,7 +93,7 @@ class Journal:
         if not self.spool.server:
             self.spool.close(done=not self.spool.waiting(STORE))
 
-    def _told(self, entry: Entry, patience_s: float = entries.LOCKED_S) -> bool:
+    def _told(self, entry: Entry, patience_s: float | None = None) -> bool:
         """Whether the database knows it now."""
         from mlflow.exceptions import MlflowException
 

@@ -150,8 +150,9 @@ class Courier:
                     break
                 self.asked = False
             try:
-                delivery.reach(self.client)
                 self._adopt()
+                if not self.taken:
+                    delivery.reach(self.client)
                 waits = [own for own in list(self.taken.values()) if not self._bring(own)]
             except delivery.Unreachable as error:
                 self._tried(str(error), error.for_good)
@@ -222,8 +223,14 @@ def deliver(store: Path, run_id: str) -> str:
         uri, n = own.server, max(own.waiting(SERVER), own.waiting(STORE))
         if has_store(store) and not caught_up(own, connect_store(store)[0]):
             raise ConnectionError("the database is held by another process")
-        if uri:
-            delivery.deliver(delivery.connect(uri), own)
+        while uri:
+            try:
+                delivery.deliver(delivery.connect(uri), own)
+                break
+            except delivery.Later as error:
+                if not error.soon:
+                    raise
+                time.sleep(delivery.DOUBT_S / 10)
     except delivery.Later as error:
         raise ConnectionError(f"it waits for {error}: once more in a minute") from error
     except delivery.Unreachable as error:

@@ -30,6 +30,7 @@ NAMED = frozenset(  # and what else
         ),
     ]
 )
+RESOLVER = re.compile(r"\$\{[^}]*:")  # `${oc.env:...}`: what is carried out where OmegaConf reads it
 HYDRAS = re.compile(r"hydra\.mode=\w+|hydra/(launcher|sweeper)=\w+|hydra\.(launcher|sweeper)\.n_(jobs|trials)=\d+")
 
 
@@ -69,12 +70,19 @@ def config(stored: Any) -> None:
     elif isinstance(stored, list | tuple):
         for value in stored:
             config(value)
+    elif isinstance(stored, str) and RESOLVER.search(stored):
+        raise UserError(f"the run's config refers to something else, '{stored[:80]}': it is not opened")
 
 
 def literal(given: Any) -> Any:
-    """A plain config whose strings mean themselves: `${...}` in them is no reference that OmegaConf would follow."""
+    """A plain config whose strings mean themselves: `${...}` in them is no reference that OmegaConf would follow.
+
+    Hydra's instantiate follows references twice (it resolves a config in place, then reads it): two rounds of escapes.
+    """
     if isinstance(given, str):
-        return re.sub(r"(\\*)\$\{", lambda m: 2 * m[1] + "\\${", given)
+        for _ in range(2):
+            given = re.sub(r"(\\*)\$\{", lambda m: 2 * m[1] + "\\${", given)
+        return given
     if isinstance(given, dict):
         return {key: literal(value) for key, value in given.items()}
     if isinstance(given, list):

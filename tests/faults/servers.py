@@ -116,7 +116,7 @@ class Way:
                         time.sleep(60)
                         return self._hang_up()
                     if wrong == "late":  # carried out when the other side has long given up
-                        threading.Timer(0.5, lambda: self._forward(body)).start()
+                        threading.Timer(0.3, lambda: self._forward(body)).start()
                         return self._hang_up()
                     if wrong == "slow":
                         time.sleep(way.slow_s)
