@@ -70,7 +70,6 @@ class Run:
     last_step: int = -1  # the last epoch whose figures are there already, where the run is resumed
     there: dict[tuple[str, int], float] = field(default_factory=dict)  # figures of a step that a resumed run has
     tags: dict[str, str] = field(default_factory=dict)
-
     journal: Journal | None = None
     courier: Any = None  # who brings it to a server
 
@@ -107,11 +106,9 @@ class Run:
         self._write(entries.about_data(text))
 
     def metrics(self, values: Mapping[str, float], step: int = 0) -> None:
-        """Figures of a step. Those that were written before the run was cut off stay as they are, with what they cost;
-        a sweep's may change."""
-        changes = self.tags.get("kind") == "sweep"
-        known = {k for k, v in values.items() if (k, step) in self.there and not (changes and v != self.there[k, step])}
-        if new := {k: v for k, v in values.items() if k not in known}:
+        """Figures of a step. Those that a run had before it was cut off stay, with what they cost; a sweep's change."""
+        stay = {} if self.tags.get("kind") == "sweep" else self.there
+        if new := {k: v for k, v in values.items() if (k, step) not in stay and self.there.get((k, step)) != v}:
             self._write(entries.metrics(new, step))
 
     def params(self, values: Mapping[str, object]) -> None:
@@ -130,7 +127,7 @@ class Run:
         self.journal.spool.close()
 
     def finish(self, status: str = "FINISHED", reason: str = "") -> None:
-        if reason:
+        if reason or self.tags.get("reason"):  # one of before, where it was cut off
             self.note({"reason": reason[:500]})
         self._write(entries.end(status))
         if self.journal is None:
@@ -352,8 +349,11 @@ def write_json(path: Path, value: object) -> None:
     """Whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_suffix(path.suffix + ".tmp")
-    partial.write_text(json.dumps(value, indent=1, default=str))
-    partial.replace(path)
+    try:
+        partial.write_text(json.dumps(value, indent=1, default=str))
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
 
 
 def running(store: Path) -> list[Record]:
