@@ -224,6 +224,8 @@ def prepare(config: Config, progress: Progress) -> Prepared:
     began = time.perf_counter()
     root = Path(config["store"])
     front, slicer, task = (instantiate(config[k]) for k in ("front", "slice", "task"))
+    if not front.learned and accelerated(config):
+        front.to("cuda")
     source = instantiate(config["data"])
     strangers, tree = source.strangers(), source.tree()
     found = [*limited(source.tracks(root, progress), config["limit_songs"]), *strangers]
@@ -238,6 +240,7 @@ def prepare(config: Config, progress: Progress) -> Prepared:
         progress=progress,
         budget_gb=config.get("cache_gb"),
     )
+    front.cpu()  # where a model is built; the trainer moves it
     lost = [g for g in genres if not any(g in t.genres for t in tracks)]
     if lost:
         reasons = sorted({u.reason for u in unusable if set(u.track.genres) & set(lost)})
@@ -262,6 +265,13 @@ def prepare(config: Config, progress: Progress) -> Prepared:
     told = data_digest(tracks, pictures.keys)
     seconds = time.perf_counter() - began
     return Prepared(source.name, tracks, unusable, labels, pictures, spans, front, slicer, n_off, tree, told, seconds)
+
+
+def accelerated(config: Config) -> bool:
+    """Whether front-ends draw on a graphics processor."""
+    import torch
+
+    return config["trainer"]["accelerator"] in ("auto", "gpu", "cuda") and torch.cuda.is_available()
 
 
 def limited(tracks: list[Track], limit: int | None) -> list[Track]:

@@ -18,7 +18,7 @@ import torch
 from genrelab import environment, speed
 from genrelab.augment.base import Augment
 from genrelab.augment.songs import AugmentedSongs
-from genrelab.compose import Config, Prepared, build, instantiate
+from genrelab.compose import Config, Prepared, accelerated, build, instantiate
 from genrelab.data.module import Batch, SongSlices, loader
 from genrelab.data.split import Split
 from genrelab.environment import threads_of
@@ -256,7 +256,7 @@ def loader_of_all(data: SongSlices, batch_songs: int) -> Any:
 def faster(config: Config, model: SongClassifier, batch: Any, tags: Mapping[str, str], threads: int) -> speed.Choice:
     """How this model trains fastest on this machine. The runs of a sweep, or of a k-fold run, train alike."""
     dials = speed.given(config["trainer"], tags)
-    if is_stacked(config) or torch.cuda.is_available():  # a step on embeddings is too short to gain
+    if is_stacked(config) or accelerated(config):  # a step on embeddings is too short to gain
         chosen = replace(speed.Choice(threads=threads), **dials)
         speed.use(chosen, model.net)
         return chosen

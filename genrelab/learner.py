@@ -42,24 +42,30 @@ class Learner(pl.LightningModule):
         self.history: list[dict[str, float]] = []
         self.shorter: list[np.ndarray] | None = None  # (B, lengths, K) of the batches, while somebody asks
         self.said: list[Answers] = []  # of the batches of a prediction
-        self._said: dict[str, list[Answers]] = {"train": [], "val": []}
-        self._loss: dict[str, list[tuple[float, int]]] = {"train": [], "val": []}
+        self._said: dict[str, list[dict[str, Tensor]]] = {"train": [], "val": []}  # as the model keeps them
+        self._loss: dict[str, list[tuple[Tensor, int]]] = {"train": [], "val": []}
+
+    def transfer_batch_to_device(self, batch: Batch, device: torch.device, dataloader_idx: int) -> Batch:
+        """How many slices each song has stays with the host, which lays out the batch."""
+        on_host = {k: batch[k] for k in ("n_slices", "index") if k in batch}
+        rest = {k: v for k, v in batch.items() if k not in on_host}
+        return super().transfer_batch_to_device(rest, device, dataloader_idx) | on_host
 
     def _scores(self, batch: Batch, ask: Callable[..., Scores]) -> Scores:
         if "z" in batch:  # what a frozen net made before
             return replace(self.model.judge(batch["z"], batch["n_slices"]), texture=batch["texture"])
         return ask(batch["x"], batch["n_slices"], batch.get("places"))
 
-    def _answers(self, batch: Batch, scores: Scores) -> Answers:
-        return self.model.answers(scores, batch["n_slices"], **{k: batch[k] for k in ("index", "truth", "target")})
+    def _kept(self, batch: Batch, scores: Scores) -> dict[str, Tensor]:
+        return self.model.kept(scores, batch["n_slices"], **{k: batch[k] for k in ("index", "truth", "target")})
 
     def _step(self, batch: Batch, side: str) -> Tensor:
         return self._learned(batch, self._scores(batch, self.model), batch["target"], side)
 
     def _learned(self, batch: Batch, scores: Scores, target: Tensor, side: str) -> Tensor:
         loss = self.task.loss(scores, target, self.model.agg.trained)
-        self._said[side].append(self._answers(batch, scores))
-        self._loss[side].append((float(loss.detach()), len(batch["truth"])))
+        self._said[side].append(self._kept(batch, scores))
+        self._loss[side].append((loss.detach(), len(batch["truth"])))
         return loss
 
     def training_step(self, batch: Batch, _: int) -> Tensor:
@@ -80,7 +86,7 @@ class Learner(pl.LightningModule):
         if self.shorter is not None:
             made = self.model.shorter(scores, batch["n_slices"])
             self.shorter.append(torch.stack(made, 1).float().cpu().numpy())
-        self.said.append(self._answers(batch, scores))
+        self.said.append(self.model.arrays(self._kept(batch, scores)))
 
     def on_train_epoch_start(self) -> None:
         # dropout depends on (seed, epoch) alone, so that a resumed run goes on as an undisturbed one
@@ -88,11 +94,12 @@ class Learner(pl.LightningModule):
 
     def _collect(self, side: str) -> dict[str, float]:
         """The figures of what was said of a side since the last call."""
-        said, loss = self._said[side], np.array(self._loss[side]).reshape(-1, 2)
+        said, loss = [self.model.arrays(parts) for parts in self._said[side]], self._loss[side]
         self._said[side], self._loss[side] = [], []
         if not said:
             return {}
-        return {f"{side}/loss": float(np.average(loss[:, 0], weights=loss[:, 1]))} | Answers.joined(said).figures(side)
+        mean = float(np.average([float(value) for value, _ in loss], weights=[n for _, n in loss]))
+        return {f"{side}/loss": mean} | Answers.joined(said).figures(side)
 
     def on_validation_epoch_end(self) -> None:
         figures = self._collect("val")

@@ -71,7 +71,7 @@ class SongClassifier(nn.Module):
 
     def seen(self, x: Tensor, n_slices: Tensor, places: Tensor | None = None) -> Tensor:
         """The slices as the net has them: normalised pictures (N, F, T)."""
-        return self.norm(self.picture(x, places), _owner(n_slices))
+        return self.norm(self.picture(x, places), _owner(n_slices, x.device))
 
     def embed(self, x: Tensor, n_slices: Tensor, places: Tensor | None = None) -> Tensor:
         """The slices' embeddings, (N, D)."""
@@ -80,13 +80,17 @@ class SongClassifier(nn.Module):
     def judge(self, z: Tensor, n_slices: Tensor) -> Scores:
         """Embeddings (N, D) of packed slices -> Scores."""
         scores = self.slice_head(z)
-        mask = torch.arange(int(n_slices.max()), device=z.device) < n_slices[:, None]  # (B, S)
-        song = self.agg(_padded(z, mask), mask, _padded(scores, mask))
-        return Scores(song, scores, _owner(n_slices), z)
+        # on the host, where n_slices are: a device would have to be waited for
+        each = n_slices.cpu()
+        mask = torch.arange(max(each.tolist())) < each[:, None]  # (B, S)
+        place = torch.nonzero(mask.flatten())[:, 0].to(z.device, non_blocking=True)
+        mask = mask.to(z.device, non_blocking=True)
+        song = self.agg(_padded(z, mask, place), mask, _padded(scores, mask, place))
+        return Scores(song, scores, _owner(n_slices, z.device), z)
 
     def shorter(self, scores: Scores, n_slices: Tensor) -> list[Tensor]:
         """Song scores (B, K) from the first slice of each song, from its first two, four ..., as many as LENGTHS."""
-        first = torch.cumsum(n_slices, 0) - n_slices
+        first = (torch.cumsum(n_slices, 0) - n_slices).to(scores.owner.device)
         place = torch.arange(len(scores.owner), device=first.device) - first[scores.owner]
         made: list[Tensor] = []
         for n in LENGTHS:
@@ -96,6 +100,10 @@ class SongClassifier(nn.Module):
 
     def answers(self, scores: Scores, n_slices: Tensor, **about: Tensor) -> Answers:
         """Scores as arrays; `about` has index, truth and target of the songs where they are known."""
+        return self.arrays(self.kept(scores, n_slices, **about))
+
+    def kept(self, scores: Scores, n_slices: Tensor, **about: Tensor) -> dict[str, Tensor]:
+        """What `arrays` makes answers of, where it was computed: nobody waits for a device."""
         n, k = scores.song.shape
         parts = {
             "index": about.get("index", torch.arange(n)),
@@ -108,7 +116,11 @@ class SongClassifier(nn.Module):
             "texture": scores.per_song(scores.embedding[:, :0] if scores.texture is None else scores.texture),
             "logits": scores.song if self.agg.trained else scores.per_song(scores.slice),
         }
-        arrays = {name: t.detach().cpu() for name, t in parts.items()}
+        return {name: t.detach() for name, t in parts.items()}
+
+    def arrays(self, parts: dict[str, Tensor]) -> Answers:
+        """What was `kept`, as arrays."""
+        arrays = {name: t.cpu() for name, t in parts.items()}
         plain = {name: (t.float() if t.is_floating_point() else t).numpy() for name, t in arrays.items()}
         return Answers(**plain, several=self.several)
 
@@ -131,13 +143,13 @@ class SongClassifier(nn.Module):
         return x / pcm.FULL_SCALE, places, spans
 
 
-def _owner(n_slices: Tensor) -> Tensor:
+def _owner(n_slices: Tensor, device: torch.device) -> Tensor:
     """(N,) the song of each packed slice."""
-    return torch.repeat_interleave(torch.arange(len(n_slices), device=n_slices.device), n_slices)
+    each = n_slices.cpu()
+    return torch.repeat_interleave(torch.arange(len(each)), each).to(device, non_blocking=True)
 
 
-def _padded(x: Tensor, mask: Tensor) -> Tensor:
-    """Packed (N, D) -> (B, S, D) with zeros where there is no slice."""
-    out = x.new_zeros(*mask.shape, x.shape[-1])
-    out[mask] = x
-    return out
+def _padded(x: Tensor, mask: Tensor, place: Tensor) -> Tensor:
+    """Packed (N, D), each at its place (N,) of the flat mask (B, S) -> (B, S, D) with zeros where there is no slice."""
+    out = x.new_zeros(mask.numel(), x.shape[-1])
+    return out.index_copy(0, place, x).unflatten(0, mask.shape)

@@ -102,13 +102,15 @@ class FirstBatchNorm(nn.Module):
         self.register_buffer("mean", torch.zeros(n_channels))
         self.register_buffer("variance", torch.ones(n_channels))
         self.register_buffer("ready", torch.tensor(False))
+        self.asked = False  # whether `ready` was seen to be true: to look costs a wait for the device
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, C, ...) -> the same shape."""
-        if self.training and not self.ready:
+        if self.training and not self.asked and not self.ready:
             with torch.no_grad():
                 variance, mean = torch.var_mean(x.float(), dim=(0, *range(2, x.dim())), correction=0)
                 self.mean.copy_(mean)
                 self.variance.copy_(variance)
                 self.ready.fill_(True)
+        self.asked = self.asked or self.training
         return batch_norm(x, self.mean, self.variance, self.weight, self.bias)

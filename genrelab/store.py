@@ -278,10 +278,15 @@ def _hear(
         return known, wave, None
     try:
         with torch.no_grad():
-            picture = front(torch.from_numpy(pcm.wave(kept))[None])[0]
+            picture = front(torch.from_numpy(pcm.wave(kept))[None].to(device_of(front)))[0].cpu()
     except ValueError:  # shorter than one window of this front-end: a picture without frames, since others may take it
         return known, wave, np.zeros((0, front.n_bins), np.float16)
     return known, wave, picture.T.half().numpy()
+
+
+def device_of(front: Front) -> torch.device:
+    """Where a front-end computes."""
+    return next((b.device for b in front.buffers()), torch.device("cpu"))
 
 
 def _there_is_room(store: Path, budget_gb: float | None) -> bool:

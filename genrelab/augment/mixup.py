@@ -27,6 +27,7 @@ class Mixup:
 def mixed(x: Tensor, n_slices: Tensor, target: Tensor, other: Tensor, own: Tensor) -> tuple[Tensor, Tensor]:
     """Song i keeps own[i] of itself and takes the rest from song other[i], slice by slice; one with fewer slices begins
     anew."""
+    n_slices = n_slices.to(x.device)
     first = torch.cumsum(n_slices, 0) - n_slices
     song = torch.repeat_interleave(torch.arange(len(n_slices), device=x.device), n_slices)
     place = torch.arange(len(song), device=x.device) - first[song]

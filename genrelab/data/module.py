@@ -185,4 +185,7 @@ def _whole(batch: Any) -> Any:
 def loader(data: SongSlices, batch_songs: int, balance: bool, at_least: int) -> DataLoader[Any]:
     """Batches of songs; shuffled (and balanced) where the side is train, in the manifest's order elsewhere."""
     sampler = Songs(data, balance, at_least) if data.training else None
-    return DataLoader(data, batch_size=batch_songs, sampler=sampler, collate_fn=_whole, num_workers=0)
+    pinned = torch.cuda.is_available()  # a device reads it while the next one is cut
+    return DataLoader(
+        data, batch_size=batch_songs, sampler=sampler, collate_fn=_whole, num_workers=0, pin_memory=pinned
+    )

@@ -96,7 +96,7 @@ def test_pictures_are_changed_in_training_alone(monkeypatch: pytest.MonkeyPatch)
     learner.__dict__ |= {"model": Model(), "augment": augment, "shorter": None, "said": []}
     targets: list[Any] = []
     monkeypatch.setattr(Learner, "_learned", lambda self, batch, scores, target, side: targets.append(target))
-    monkeypatch.setattr(Learner, "_answers", lambda *_: None)
+    monkeypatch.setattr(Learner, "_kept", lambda *_: None)
     batch = {"x": torch.zeros(2, 1, 1), "n_slices": torch.tensor([1, 1]), "target": torch.eye(2)}
     learner.validation_step(batch, 0)
     learner.predict_step(batch, 0)
