@@ -127,7 +127,7 @@ def fit(
         trainer = pl.Trainer(
             accelerator=options["accelerator"],
             devices=options["devices"],
-            precision=chosen.precision,
+            precision=chosen.precision,  # type: ignore[arg-type]
             max_epochs=options["max_epochs"] if learns else 0,
             overfit_batches=options["overfit_batches"],
             gradient_clip_val=options["gradient_clip_val"],

@@ -119,7 +119,8 @@ def _measured(
     first: Choice, options: Mapping[str, list[Any]], step: Callable[[], object], net: nn.Module
 ) -> tuple[Choice, dict[str, float]]:
     """The best found, and the milliseconds of each that was timed."""
-    chosen, ms, began = first, {}, time.perf_counter()
+    chosen, began = first, time.perf_counter()
+    ms: dict[str, float] = {}
 
     def seconds(choice: Choice) -> float:
         use(choice, net)

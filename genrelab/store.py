@@ -189,11 +189,11 @@ def pictures(
     unused for longest makes room; where that is not enough, decoded songs are not kept.
     """
     sounds, files = shelf_of_waves(store, sample_rate), Files(store / "cache" / "files.sqlite")
-    name, shelf, n_bins, dtype = "wave", sounds, 1, np.dtype(np.int16)
+    name, shelf = "wave", sounds
     if not front.learned:
-        name, n_bins, dtype = type(front).__name__.lower(), front.n_bins, np.dtype(np.float16)
-        where = f"{name}-{front_digest(front, config, sample_rate)}"
-        shelf = Shelf(store / "cache" / "pictures" / where, n_bins, np.float16)
+        name = type(front).__name__.lower()
+        folder = f"{name}-{front_digest(front, config, sample_rate)}"
+        shelf = Shelf(store / "cache" / "pictures" / folder, front.n_bins, np.float16)
     heard = {i: h for i, t in enumerate(tracks) if (h := files.find(t))}
     places, seconds = shelf.places(), 0.0
 
@@ -242,7 +242,7 @@ def pictures(
             usable.append(i)
     keys = tuple(heard[i].key for i in usable)
     where = np.array([places[k] for k in keys], dtype=np.int64).reshape(-1, 2)
-    rows = shelf.rows() if usable else np.zeros((0, n_bins), dtype)
+    rows = shelf.rows() if usable else np.zeros((0, shelf.n_bins), shelf.dtype)
     durations = np.array([heard[i].duration_s for i in usable])
     found = Pictures(rows, where[:, 0], where[:, 1], durations, keys, seconds, shelf.held)
     return [tracks[i] for i in usable], found, unusable

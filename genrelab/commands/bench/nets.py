@@ -173,8 +173,8 @@ def step(stock: bool, store: str) -> Work:
 
     precision = "32-true"
     if not stock:
-        asked = ("bench", lambda: loss_of().backward(), module, {}, torch.get_num_threads())
-        precision = speed.choose(Path(store), *asked).precision
+        threads = torch.get_num_threads()
+        precision = speed.choose(Path(store), "bench", lambda: loss_of().backward(), module, {}, threads).precision
 
     def one() -> None:
         optimizer.zero_grad(set_to_none=True)
