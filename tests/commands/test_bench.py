@@ -134,7 +134,7 @@ def test_a_tiny_run_writes_every_figure_and_names_what_lacks(
 @pytest.mark.parametrize(
     ("words", "line"),
     [
-        (("bench", "nope"), "there are all, beats, fronts, full"),
+        (("bench", "nope"), "there are all, beats, fronts, full, growth"),
         (("bench", "all", "--only", "nope"), "there is no row 'nope'"),
         (("bench", "all", "--against", "nowhere.json"), "No such file"),
         (("bench", "fronts", "--front", "nope"), "there is no front-end 'nope'"),
