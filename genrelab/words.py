@@ -58,6 +58,11 @@ def readable(words: Sequence[str]) -> None:
 
     parser, known = OverridesParser.create(), groups()
     for word in words:
+        if re.match(r"\+*tracker\.uri=\W*\w+://[^/]*@", word):  # before anybody prints it
+            raise UserError(
+                "tracker.uri: user and password belong into the environment, as MLFLOW_TRACKING_USERNAME "
+                "and MLFLOW_TRACKING_PASSWORD, and not into an address"
+            )
         try:
             override = parser.parse_override(word)
             key, value = override.key_or_group, override.value()

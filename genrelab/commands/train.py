@@ -98,8 +98,8 @@ def attempt(config: compose.Config, folder: Path, resumed: Any = None) -> dict[s
     """Trains by a config, catching what goes wrong; writes result.json into `folder`."""
     from genrelab import track
 
-    tracker = compose.instantiate(config["tracker"])
     in_sweep = bool(os.environ.get(sweep.FOLDER))
+    tracker = compose.instantiate(config["tracker"]) if in_sweep else None  # wrong words for it end a sweep at once
     code, reason = 0, ""
     row: dict[str, Any] = {}
     try:
@@ -110,6 +110,7 @@ def attempt(config: compose.Config, folder: Path, resumed: Any = None) -> dict[s
             measure = runs.measure_of(config)
             row = sweep.row(done.name, done.id, done.folder, done.metrics, config["overrides"], measure)
         else:
+            tracker = tracker or compose.instantiate(config["tracker"])
             row = runs.train(config, tracker, resumed or cut_off)
     except SystemExit as error:  # so Lightning passes an interrupt on
         raise KeyboardInterrupt from error
@@ -145,7 +146,7 @@ def attempt(config: compose.Config, folder: Path, resumed: Any = None) -> dict[s
 
 def _failed(config: compose.Config, tracker: Any, name: str, reason: str) -> str:
     """Ends what was begun; the id of the run, which a child of a sweep has also where it failed before it began."""
-    if os.environ.get(sweep.FOLDER) and not runs.OPEN:
+    if tracker and os.environ.get(sweep.FOLDER) and not runs.OPEN:
         store, experiment = Path(config["store"]), compose.data_name(config)
         runs.OPEN.append(tracker.begin(store, experiment, name, runs.tags(config, kind="run")))
     for run in runs.OPEN:
