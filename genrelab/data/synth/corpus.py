@@ -10,9 +10,10 @@ import multiprocessing
 import os
 import signal
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -202,8 +203,10 @@ def _each(chunks: list[list[SongSpec]], folder: Path, n_jobs: int) -> Iterable[i
         return
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(n_jobs, mp_context=context, initializer=_attend) as pool:
-        left: set[Future[int]] = {pool.submit(_make_songs, chunk, folder) for chunk in chunks}
+        left: set[Future[int]] = set()
         try:
+            with _interrupts_wait():
+                left |= {pool.submit(_make_songs, chunk, folder) for chunk in chunks}
             while left:
                 done, left = wait(left, return_when=FIRST_COMPLETED)
                 yield from (future.result() for future in done)
@@ -216,11 +219,21 @@ def _each(chunks: list[list[SongSpec]], folder: Path, n_jobs: int) -> Iterable[i
             pool.shutdown(cancel_futures=True)
 
 
+@contextmanager
+def _interrupts_wait() -> Iterator[None]:
+    """Interrupts come when this is over. Processes that are started meanwhile never hear those of a terminal."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def _attend() -> None:
-    """A process that makes songs leaves interrupts, which a terminal sends to all, to the one that started it, and ends
-    with it, however that ends."""
-    for how in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(how, signal.SIG_IGN)
+    """A process that makes songs ends with the one that started it, however that ends."""
     threading.Thread(target=_end_with_parent, daemon=True).start()
 
 
