@@ -12,6 +12,7 @@ from pathlib import Path
 from types import TracebackType
 
 OPENED, MADE, ARRIVED = 0x20, 0x100, 0x80  # IN_OPEN, IN_CREATE, IN_MOVED_TO
+CLOSED = 0x10  # IN_CLOSE_NOWRITE: between two opens, since the kernel takes two of the same in a row for one
 HEAD = struct.Struct("iIII")  # watch, what, cookie, length of the name
 LOST = 0x4000  # IN_Q_OVERFLOW
 
@@ -24,7 +25,7 @@ class Seen:
         self.handle = self.libc.inotify_init1(0)
         assert self.handle >= 0, os.strerror(ctypes.get_errno())
         for folder in folders:
-            watch = self.libc.inotify_add_watch(self.handle, os.fsencode(folder), OPENED | MADE | ARRIVED)
+            watch = self.libc.inotify_add_watch(self.handle, os.fsencode(folder), OPENED | MADE | ARRIVED | CLOSED)
             assert watch >= 0, os.strerror(ctypes.get_errno())
         self.opened, self.made, self.arrived = Counter[str](), Counter[str](), Counter[str]()
         self.lost, self.over = False, threading.Event()

@@ -27,7 +27,10 @@ def folder_of(run: Any) -> Path:
 def history(store: Path, run: Any) -> dict[str, list[tuple[int, float | None]]]:
     """Metric -> its (step, value), every point that MLflow has; no value where it differs from run to run."""
     with closing(sqlite3.connect(store / "mlflow.db")) as db:
-        rows = db.execute("select key, step, value from metrics where run_uuid = ?", (run.info.run_id,)).fetchall()
+        asked = "select key, step, value from metrics where run_uuid = ? order by timestamp"
+        rows = db.execute(asked, (run.info.run_id,)).fetchall()
+    if run.data.tags["kind"] == "sweep":  # how many of its children failed, for one, changes when it goes on
+        rows = [(*at, value) for at, value in {(key, step): value for key, step, value in rows}.items()]
     found: dict[str, list[tuple[int, float | None]]] = {}
     for key, step, value in sorted(rows):
         found.setdefault(key, []).append((step, None if key.startswith(OWN) else value))

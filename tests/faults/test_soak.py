@@ -28,9 +28,9 @@ def flat(found: Sequence[dict[str, float]]) -> None:
     """Threads and open files do not grow after the first runs, memory by less than MB_A_RUN a run."""
     settled = found[FIRST:]
     third = max(1, len(settled) // 3)
-    for what in ("threads", "files"):
+    for what in ("threads", "files"):  # some of a run's threads are still about to end
         values = [n[what] for n in settled]
-        assert max(values[-third:]) <= max(values[:third]), f"{what} grow: {[n[what] for n in found]}"
+        assert min(values[-third:]) <= min(values[:third]), f"{what} grow: {[n[what] for n in found]}"
     values = [n["mb"] for n in settled]
     grown = median(values[-third:]) - median(values[:third])
     allowed = MB_NOISE + MB_A_RUN * (len(values) - third)
@@ -83,24 +83,35 @@ def test_a_long_sweep_needs_no_more_and_no_more(
 
 
 @pytest.mark.slow
-def test_the_cache_keeps_to_its_budget(
-    call: Call, ground: Ground, songs: Songs, tmp_path: Path, tries: Tries, count: Count
-) -> None:
+def test_the_cache_keeps_to_its_budget(call: Call, ground: Ground, songs: Songs, tmp_path: Path, count: Count) -> None:
     """Pictures of ever new front-ends; with a budget those unused for longest go, and are made again when needed."""
-    store, n = tmp_path / "store", 5
-    words = (*songs.words, *SHORT, f"store={store}")
-    sizes: list[int] = []
-    for i in range(n):
-        run = ground.start(*words, f"front.f_min={20 + i}")
-        assert run.wait() == 0, run.said()[-2000:]
-        sizes.append(size_of(store / "cache"))
-    assert sizes == sorted(set(sizes)), "every front-end has pictures of its own"
-    budget = (sizes[0] + sizes[1]) // 2  # for one of them
-    said = call("doctor", "--fix", "--budget", budget / 1e9, f"store={store}")
+    n, free, kept = 6, tmp_path / "free", tmp_path / "kept"
+    words = (*songs.words, *SHORT)
+
+    def sizes(store: Path, *more: str) -> list[int]:
+        """Of the cache, after each run."""
+        found = []
+        for i in range(n):
+            run = ground.start(*words, *more, f"front.f_min={20 + i}", f"store={store}")
+            assert run.wait() == 0, run.said()[-2000:]
+            found.append(size_of(store / "cache"))
+        return found
+
+    grown = sizes(free)
+    assert grown == sorted(set(grown)), "every front-end has pictures of its own"
+    one = grown[1] - grown[0]
+    budget = grown[0] + one // 2  # for the songs and the pictures of one of them
+    said = call("doctor", "--fix", "--budget", budget / 1e9, f"store={free}")
     assert said.code == 0, said.out
-    assert size_of(store / "cache") <= budget
-    assert len(list(store.glob("cache/pictures/mel-*"))) == 1
-    run = ground.start(*words, "front.f_min=20", "seed=7")
+    assert size_of(free / "cache") <= budget
+    assert len(list(free.glob("cache/pictures/mel-*"))) <= 1
+    run = ground.start(*words, "front.f_min=20", "seed=7", f"store={free}")
     assert run.wait() == 0, run.said()[-2000:]
-    assert call("doctor", f"store={store}").code == 0
-    count("front-ends in one cache", n)
+    assert call("doctor", f"store={free}").code == 0
+
+    limited = sizes(kept, f"cache_gb={budget / 1e9}")
+    assert max(limited) <= budget + one, (limited, budget, one)  # what a run itself reads is never deleted
+    assert call("doctor", f"store={kept}").code == 0
+    found = [[(r.data.params["front.f_min"], r.data.metrics["val/loss"]) for r in runs_of(s)[:n]] for s in (free, kept)]
+    assert found[0] == found[1]
+    count("front-ends in one cache", 2 * n)
