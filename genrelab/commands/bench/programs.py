@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import io
 import json
 import shutil
@@ -166,7 +167,23 @@ def memory(session: Session) -> list[Line]:
     ]
 
 
-ROWS = {"experiment": experiment, "aggregators": aggregators, "start": start, "memory": memory}
+def accuracy(session: Session) -> list[Line]:
+    """What the default net's speed costs in answers: beside the original network on the same songs, seed by seed."""
+    what, peer = "per-song balanced accuracy, default net less", "the original network"
+    if not session.whole:
+        return [Line(what, peer, None, None, None, "points", -5.0, False, "trained by bench full")]
+    store = session.folder / "accuracy"
+    genrelab("-m", "net=cnn,seed", "seed=0,1", "split_seed=0", "baselines=false", "card=null", f"store={store}")
+    genrelab("compare", "--sweep", "last", "--out", str(session.folder / "compared"), f"store={store}")
+    with (session.folder / "compared" / "comparison.csv").open(encoding="utf-8") as file:
+        (row,) = csv.DictReader(file)
+    sign = 100 if row["a"].startswith("mel-gru") else -100  # a run's name leaves the default net out
+    points, least, most = sign * float(row["points"]), *sorted(sign * float(row[k]) for k in ("lo", "hi"))
+    note = f"two seeds, 95 % interval from {least:.1f} to {most:.1f}; the goal is for its lower end"
+    return [Line(what, peer, least, least, least, "points", -5.0, False, f"{points:+.1f} points, {note}")]
+
+
+ROWS = {"accuracy": accuracy, "experiment": experiment, "aggregators": aggregators, "start": start, "memory": memory}
 
 
 def corpus(folder: str, n: int) -> Work:
