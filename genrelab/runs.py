@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from genrelab import __version__, cards, compose, environment, sweep
-from genrelab.data.manifest import manifest_rows
+from genrelab.data.manifest import manifest_rows, write_left_out
 from genrelab.report.console import BAR, say, show
 from genrelab.report.table import NAMES
 from genrelab.types import digest
@@ -193,6 +193,8 @@ def begin(
     OPEN.append(run)
     save_config(run, config)  # first: without it nobody can go on with the run
     run.note({"genrelab": __version__})
+    if prepared.unusable:
+        write_left_out(prepared.unusable, run.folder / "left_out.csv")
     if marks["kind"] == "kfold":  # it trains nothing itself; of the others, `fit` knows the threads
         environment.save(run.folder, environment.current(environment.threads_of(config["trainer"], run.tags)))
     about = (prepared.name, prepared.tracks, prepared.genres, prepared.digest, run.tags["measure"])

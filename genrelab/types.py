@@ -26,6 +26,10 @@ def digest(*parts: object) -> str:
 class UserError(Exception):
     """The user's words cannot be followed. The message is one line: what was given, what was expected, what to do."""
 
+    def __str__(self) -> str:
+        """One line whatever was given: a cell of a table may hold line breaks, or what a terminal obeys."""
+        return "".join(c if c.isprintable() else repr(c)[1:-1] for c in super().__str__())
+
 
 @dataclass(frozen=True, slots=True)  # a collection has a hundred thousand
 class Track:

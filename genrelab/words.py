@@ -66,7 +66,7 @@ def readable(words: Sequence[str]) -> None:
         try:
             override = parser.parse_override(word)
             key, value = override.key_or_group, override.value()
-        except HydraException as error:
+        except (HydraException, ValueError) as error:  # ValueError: a number of 5,000 digits
             raise UserError(
                 f"{word}: an override is key=value; a value with spaces, commas or brackets wants quotes: key='a b'"
             ) from error
@@ -74,6 +74,8 @@ def readable(words: Sequence[str]) -> None:
             raise UserError(f"{word}: an override is key=value, here the key lacks")
         if key in known and override.is_delete():
             raise UserError(f"{word}: a run needs its {key}; {key}=... swaps it for one of {', '.join(known[key])}")
+        if override.is_delete() and key.isidentifier():
+            raise UserError(f"{word}: a run needs its {key}; {key}=VALUE gives it another")
         if key in known and not override.is_sweep_override() and (value is None or isinstance(value, int | float)):
             raise UserError(f"{word}: there is no such {key}; there are {', '.join(known[key])}")
 

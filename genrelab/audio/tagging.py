@@ -50,7 +50,8 @@ def tag_in_place(path: Path, genres: Sequence[str], run: str) -> None:
 
 def _put(path: Path, target: Path, genres: Sequence[str], run: str) -> None:
     """A tagged copy of `path` in the place of `target`, whole or not at all."""
-    partial = target.with_name(f".{target.stem}.genrelab-{os.getpid()}{path.suffix}")
+    stem = target.stem.encode()[:200].decode(errors="ignore")  # a name has 255 bytes at most
+    partial = target.with_name(f".{stem}.genrelab-{os.getpid()}{path.suffix}")
     before = path.stat()
     try:
         partial.touch(exist_ok=False)  # a link of that name would lead elsewhere

@@ -89,11 +89,13 @@ def _files(songs: Sequence[str]) -> list[File]:
 
     Raises UserError for a name that is not there.
     """
-    from genrelab.data.sources.audio import audio_files
+    from genrelab.data.sources.audio import audio_files, writable
 
     found: dict[Path, File] = {}
     for name in songs:
         path = Path(name).expanduser()
+        if not writable(name):
+            raise UserError(f"{name!a}: its name is not UTF-8, which no table can hold; rename it")
         if path.is_dir():
             inside = audio_files(path)
             if not inside:

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import zip_longest
 from pathlib import Path
 
-from genrelab.types import Beats, Track, UserError, digest
+from genrelab.types import Beats, Track, Unusable, UserError, digest
 
 TEXTS = ("artist", "album", "studio", "track", "group", "licence")  # columns taken as they are
 NUMBERS = {"start_s": "seconds, 0 or more", "duration_s": "seconds above 0", "tempo_bpm": "beats per minute above 0"}
@@ -36,6 +36,8 @@ def near(word: str, words: Sequence[str]) -> str:
 
 def read_table(path: Path, what: str, give: str) -> tuple[list[str], Iterator[tuple[int, dict[str, str]]]]:
     """The header of a CSV and its rows with their number in the file, cells stripped. UserErrors on the way."""
+    if not str(path).isascii() and any("\ud800" <= c <= "\udfff" for c in str(path)):
+        raise UserError(f"{what} {path} has a name that is not UTF-8, which no table can hold: rename it")
     if path.is_dir():
         inside = path / "manifest.csv"
         hint = f"did you mean {inside}?" if inside.is_file() else f"give {give}=FILE.csv"
@@ -47,7 +49,8 @@ def read_table(path: Path, what: str, give: str) -> tuple[list[str], Iterator[tu
     try:
         text = path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
-        raise UserError(f"{what} {path} is not UTF-8 (byte {error.start}): save it as CSV UTF-8") from error
+        row = error.object.count(b"\n", 0, error.start) + 1
+        raise UserError(f"{what} {path}, row {row}: not UTF-8 (byte {error.start}): save it as CSV UTF-8") from error
     except OSError as error:
         raise UserError(f"{what} {path} cannot be read: {error.strerror}") from error
     if "\0" in text:
@@ -229,6 +232,14 @@ def manifest_rows(tracks: Sequence[Track], folder: Path | None = None) -> list[d
     ]
 
 
+def write_left_out(unusable: Sequence[Unusable], path: Path) -> None:
+    """A CSV of a row a track that could not be used: id, path, reason, detail."""
+    with path.open("w", newline="", encoding="utf-8") as file:
+        table = csv.writer(file, lineterminator="\n")
+        table.writerow(("id", "path", "reason", "detail"))
+        table.writerows((u.track.id, u.track.path.as_posix(), u.reason, u.detail) for u in unusable)
+
+
 def data_digest(tracks: Sequence[Track], keys: Sequence[str]) -> str:
     """12 hexadecimal digits that name what is known of songs and their sounds (`keys`), in any order and any place."""
     told = []  # a digest a row: the rows themselves would weigh more than all the rest of a run
@@ -262,7 +273,7 @@ def read_beats(path: Path) -> Beats:
         times.append(time_s)
         if "beat_in_bar" in header:
             place = row["beat_in_bar"]
-            if not re.fullmatch(r"0*[1-9][0-9]*(\.0+)?", place):
+            if not re.fullmatch(r"0*[1-9][0-9]{0,3}(\.0+)?", place):
                 raise UserError(f"{where}: beat_in_bar is {place!r}, expected a whole number from 1")
             places.append(int(float(place)))
     if not times:

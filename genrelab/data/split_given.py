@@ -156,7 +156,7 @@ class FromFile:
             raise UserError(f"split file {path} is of other data: {'; '.join(names)}: correct it, or take split=auto")
         same = {name: {row.get(name, "") for row in rows.values()} for name in ("kind", "seed", "n_folds", "fold")}
         for name, found in same.items():
-            if len(found) > 1 or not (name == "kind" or re.fullmatch(r"\d*", min(found))):
+            if len(found) > 1 or not (name == "kind" or re.fullmatch(r"\d{0,18}", min(found))):
                 raise UserError(
                     f"split file {path}: {name} must be one {_WHAT[name == 'kind']} for all rows: correct it"
                 )

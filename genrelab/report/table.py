@@ -107,7 +107,8 @@ def unusable_table(unusable: Sequence[Unusable]) -> RenderableType:
     table.add_column("detail", overflow="fold", ratio=3)
     for one in unusable[:MAX_UNUSABLE]:
         table.add_row(*texts(str(one.track.path), one.reason, one.detail or NONE))
-    lines = [f"... and {len(unusable) - MAX_UNUSABLE} more"] if len(unusable) > MAX_UNUSABLE else []
+    more = f"... and {len(unusable) - MAX_UNUSABLE} more, all of them in the run's left_out.csv"
+    lines = [more] if len(unusable) > MAX_UNUSABLE else []
     counts = Counter(one.reason for one in unusable).most_common()
     lines.append("by reason: " + (", ".join(f"{reason} {n}" for reason, n in counts) or "none"))
     return Group(table, *texts(*lines))

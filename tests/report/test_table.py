@@ -151,7 +151,10 @@ def test_unusable_tracks_are_listed_up_to_thirty_and_counted(width):
     assert line_of(lines, "/songs/[live]/000.wav").split()[1:] == ["not", "audio", "–"]
     assert line_of(lines, "/songs/[live]/029.wav").split()[1:] == ["silent", "3", "s"]
     assert not any("030.wav" in line for line in lines)
-    assert lines[-2:] == ["... and 12 more", "by reason: silent 28, not audio 14"]
+    assert lines[-2:] == [
+        "... and 12 more, all of them in the run's left_out.csv",
+        "by reason: silent 28, not audio 14",
+    ]
 
 
 def test_few_unusable_tracks_are_all_listed():

@@ -14,6 +14,8 @@ from genrelab.data.manifest import read_manifest
 from genrelab.data.sources.audio import audio_files
 from genrelab.types import Track, UserError
 
+DEEPEST, MOST_NAMES = 50, 100_000  # of a user's yaml
+
 
 class Source:
     """Where songs come from. `beats`: which beat grid counts; `unknown`: a folder or a manifest of songs of no genre;
@@ -51,15 +53,32 @@ class Source:
         """The nested genres of `data.tree` as the yaml has them, or None. Raises UserError where it is no yaml."""
         if self._tree is None:
             return None
-        import yaml
-
         path = Path(self._tree).expanduser().absolute()
-        if not path.is_file():
-            raise UserError(f"data.tree={path} is no file: give a yaml of nested genres (electronic: [house, techno])")
-        try:
-            return yaml.safe_load(path.read_text(encoding="utf-8"))
-        except (yaml.YAMLError, UnicodeDecodeError) as error:
-            raise UserError(f"data.tree={path} is no yaml ({str(error).splitlines()[0]}): correct it") from error
+        return read_yaml(path, "data.tree", "a yaml of nested genres (electronic: [house, techno])")
+
+
+def read_yaml(path: Path, key: str, holds: str) -> Any:
+    """What a user's yaml holds. Raises UserError, also where it refers to itself or nests without end."""
+    import yaml
+
+    if not path.is_file():
+        raise UserError(f"{key}={path} is no file: give {holds}")
+    try:
+        found = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, ValueError, OSError, RecursionError) as error:  # ValueError: not UTF-8, or the 99th of May
+        why = (str(error).splitlines() or [""])[0] or type(error).__name__
+        raise UserError(f"{key}={path} is no yaml ({why}): correct it") from error
+    layer, depth, n = [found], 0, 0
+    while layer:
+        layer = [c for node in layer for c in _inside(node)]
+        depth, n = depth + 1, n + len(layer)
+        if depth > DEEPEST or n > MOST_NAMES:
+            raise UserError(f"{key}={path} refers to itself, or nests too deeply: give {holds}")
+    return found
+
+
+def _inside(node: Any) -> list[Any]:
+    return [*node.keys(), *node.values()] if isinstance(node, dict) else node if isinstance(node, list) else []
 
 
 def made_once(folder: Path, make: Callable[[Path], None]) -> Path:

@@ -132,7 +132,7 @@ def read_tracks(path: Path) -> Iterator[Row]:
                 )
             licence = at.get(("track", "license"))
             for line in lines:
-                if not line or not line[0].strip().isdigit():  # the third row of header: `track_id` alone
+                if not line or not re.fullmatch(r"\s*\d{1,9}\s*", line[0]):  # the third row of header: `track_id` alone
                     continue
                 if len(line) < len(names):
                     raise UserError(f"{path}, line {lines.line_num}: {len(line)} cells of {len(names)}: get it again")

@@ -120,6 +120,8 @@ def _read(path: Path) -> Iterator[list[str]]:
 
 def _file(home: Path, path: str) -> Path | None:
     """The song at its full size, else the smaller copy."""
+    if not Path(path).name:
+        return None
     full = home / path
     low = full.with_name(f"{full.stem}.low.mp3")
     return full if full.is_file() else low if low.is_file() else None

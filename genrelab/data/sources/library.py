@@ -18,10 +18,10 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from genrelab.data.manifest import slug
 from genrelab.data.sources.audio import audio_files
+from genrelab.data.sources.base import read_yaml
 from genrelab.data.sources.collection import Collection, Progress, need_some, shown
 from genrelab.data.sources.tags import Tags, read_tags
 from genrelab.types import Track, UserError
@@ -108,17 +108,8 @@ def read_fold(given: str | None) -> dict[str, str]:
     """Sub-genre, in lower case, -> genre, of a yaml as in `rock: [hard rock, punk]`. Raises UserError."""
     if given is None:
         return {}
-    import yaml
-
     path = Path(given).expanduser().absolute()
-    if not path.is_file():
-        raise UserError(
-            f"data.fold={path} is no file: give a yaml of genres and their sub-genres (rock: [punk, grunge])"
-        )
-    try:
-        read: Any = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise UserError(f"data.fold={path} is no yaml ({str(error).splitlines()[0]}): correct it") from error
+    read = read_yaml(path, "data.fold", "a yaml of genres and their sub-genres (rock: [punk, grunge])")
     if not isinstance(read, dict) or not all(isinstance(subs, list) for subs in read.values()):
         raise UserError(
             f"data.fold={path}: expected a list of sub-genres behind each genre, as in rock: [punk, grunge]"

@@ -8,20 +8,13 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from genrelab.data.sources.base import Source
+from genrelab.data.sources.base import Source, read_yaml
 from genrelab.types import NO_TAG, Track, UserError
 
 
 def read_map(path: Path) -> dict[str, str]:
     """A yaml of `their genre: our genre`; one that is null, or nothing, is left out. Raises UserError for another."""
-    import yaml
-
-    if not path.is_file():
-        raise UserError(f"data.map={path} is no file: give a yaml of their genres and the run's (rock: metal)")
-    try:
-        found = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise UserError(f"data.map={path} is no yaml ({str(error).splitlines()[0]}): correct it") from error
+    found = read_yaml(path, "data.map", "a yaml of their genres and the run's (rock: metal)")
     if not isinstance(found, dict) or any(isinstance(v, dict | list) for v in found.values()):
         raise UserError(f"data.map={path}: expected a line a genre, theirs and the run's, as in rock: metal")
     return {str(k): "" if v is None else str(v) for k, v in found.items()}

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+LONGEST = 200  # letters of a genre: what is longer is damage, or a story
 ID3 = {"genre": "TCON", "albumartist": "TPE2", "artist": "TPE1", "album": "TALB", "title": "TIT2", "bpm": "TBPM"}
 VORBIS = {name: name for name in ID3}
 MP4 = {"genre": "©gen", "albumartist": "aART", "artist": "©ART", "album": "©alb", "title": "©nam", "bpm": "tmpo"}
@@ -69,6 +70,8 @@ def genres_of(texts: Iterable[str]) -> tuple[str, ...]:
     found: dict[str, str] = {}
     for text in texts:
         for part in re.split(r"[;/\0]", text):
+            if len(part) > LONGEST:
+                continue
             for name in TCON(encoding=3, text=[part.strip()]).genres:
                 for genre in re.split(r"[;/]", name):  # ID3's own Pop/Funk
                     plain = " ".join(genre.split())
