@@ -273,7 +273,10 @@ def feeder(by: str, folder: str) -> Work:
     songs = made_songs(root, front, slicer)
     random = np.random.default_rng(0)
     if by == "genrelab":
+        from genrelab import speed
         from genrelab.data.module import loader
+
+        speed.keep_memory()  # as training does
 
         batches = loader(songs, BATCH // slicer.max_per_song, balance=True, at_least=0)
         n = sum(len(b["x"]) for b in batches)

@@ -20,6 +20,7 @@ from genrelab.commands.bench.timing import Candidate, compete
 
 RATE, FILE_RATE = 22050, 44100  # Hz, of pictures and of compressed songs
 CLIP_S = 30.0
+N_SLICED = 8  # songs in a new store
 SLICE = 128  # frames and bins
 SOX_HZ = 50  # columns a second of its spectrogram
 NOT_INSTALLED = "not installed: pip install 'genrelab[bench]' ({})"
@@ -92,14 +93,14 @@ def cwt(session: Session) -> list[Line]:
 
 def slices(session: Session) -> list[Line]:
     """MP3 to stored slices on one core, beside librosa and the original's way by sox and PNG."""
-    files = clips(session.folder, 4, ".mp3")
+    files = clips(session.folder, N_SLICED, ".mp3")
     goals = {"librosa": 1.7, "sox and PNG": 7.5}
     made = [Candidate(by, f"{__name__}:slicer", {"files": files, "by": by}) for by in ("genrelab", *goals)]
     if not shutil.which("sox"):
         made[2].missing = "not installed: apt-get install sox libsox-fmt-mp3"
     compete(made, session.repeats, session.progress("MP3 to slices"))
     what = "MP3 to stored mel slices, one core"
-    return [beside(what, made[0], peer, goals[peer.name], _speed(made[0], 4 * CLIP_S)) for peer in made[1:]]
+    return [beside(what, made[0], peer, goals[peer.name], _speed(made[0], N_SLICED * CLIP_S)) for peer in made[1:]]
 
 
 def beats(session: Session) -> list[Line]:
