@@ -48,8 +48,8 @@ def test_processes_that_start_on_one_cold_store_share_the_work(
     songs = [name for name in seen.arrived if name.endswith(".wav")]
     assert len(songs) == 72
     assert sum(n for name, n in seen.made.items() if name.endswith(".part")) == 72, "a song made twice"
-    one = max(alone.opened[s] for s in songs)
-    more = {s: seen.opened[s] for s in songs if seen.opened[s] > 1.5 * one}
+    one = max(alone.opened[s] for s in songs)  # times a file is opened to be heard; the others look at its first bytes
+    more = {s: seen.opened[s] for s in songs if seen.opened[s] > one + n - 1}
     assert len(more) <= n - 1, f"heard more than once: {more}, by one process {one} times"
     assert pictures(store) == pictures(like)
     sizes = [{p.name: size_of(p) for p in s.glob("cache/pictures/*/*.[fi]16")} for s in (store, like)]
