@@ -91,7 +91,7 @@ class Ground:
     def start(
         self, *words: object, scratch: Path | None = None, file_bytes: int | None = None, times: int = 1
     ) -> Started:
-        """scratch: where it has its temporary files; file_bytes: the most that a file may hold; times: how often it runs
+        """scratch: its temporary files; file_bytes: the most that a file may hold; times: how often it runs
         in one process, {i} in a word being which time it is; what it needs is then measured after each."""
         self.n += 1
         out, err, needs = (self.folder / f"{self.n}.{name}" for name in ("out", "err", "needs"))
