@@ -215,9 +215,9 @@ def lying() -> dict[str, bytes]:
         "wav at 4 GHz.wav": wav[:24] + struct.pack("<I", 2**32 - 1) + wav[28:],
         "wav of blocks of 0 bytes.wav": wav[:32] + struct.pack("<H", 0) + wav[34:],
         "wav of 0 bits.wav": wav[:34] + struct.pack("<H", 0) + wav[36:],
-        "flac of ten hours.flac": _flac(flac, n_samples=RATE * hours),
-        "flac of 2^36 samples.flac": _flac(flac, n_samples=2**36 - 1),
-        "flac at 1 Hz.flac": _flac(flac, rate=1),
+        "flac of ten hours.flac": flac_with(flac, n_samples=RATE * hours),
+        "flac of 2^36 samples.flac": flac_with(flac, n_samples=2**36 - 1),
+        "flac at 1 Hz.flac": flac_with(flac, rate=1),
     }
     for order, sign in (("be", ">"), ("le", "<")):
         au = struct.pack(f"{sign}4sIIIII", *((b".snd" if sign == ">" else b"dns."), 24, 2**32 - 1, 3, RATE, 2**31))
@@ -250,7 +250,7 @@ def lying() -> dict[str, bytes]:
     return found
 
 
-def _flac(data: bytes, n_samples: int | None = None, rate: int | None = None) -> bytes:
+def flac_with(data: bytes, n_samples: int | None = None, rate: int | None = None) -> bytes:
     """FLAC's STREAMINFO with other numbers in it: 20 bits of rate, 3 of channels, 5 of bits, 36 of samples."""
     (packed,) = struct.unpack(">Q", data[18:26])
     if n_samples is not None:

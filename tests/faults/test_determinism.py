@@ -26,6 +26,8 @@ RUNS = {  # what is run twice; each takes another way through the house
     "by fold": ["split=kfold", "split.n_folds=3", "agg=tcn", "trainer.max_epochs=1"],
 }
 
+ON_TWO = ("pictures and an order", "augmented", "learned")  # with two threads as well
+
 
 def bits(store: Path) -> dict[str, pd.DataFrame]:
     """All that the runs of a store say of songs and slices."""
@@ -71,8 +73,7 @@ def elsewhere(folder: Path, threads: int) -> dict[str, object]:
     return {"cwd": folder, "env": os.environ | own}
 
 
-@pytest.mark.parametrize("threads", [1, 2])
-@pytest.mark.parametrize("name", RUNS)
+@pytest.mark.parametrize(("name", "threads"), [(n, 1) for n in RUNS] + [(n, 2) for n in ON_TWO])
 def test_two_processes_say_the_same_to_the_bit(
     name: str, threads: int, songs: Songs, tmp_path: Path, tries: Tries, count: Count
 ) -> None:

@@ -126,7 +126,7 @@ def test_no_group_is_on_two_sides_where_some_have_no_name(name: str, tries: Trie
             tested = [i for split in splits for i, side in enumerate(split.sides) if side == "test"]
             assert sorted(tested) == list(range(len(tracks)))
 
-    examples(check, tries(15, 300))
+    examples(check, tries(15, 100))
 
 
 def test_a_stranger_is_tested_with_none_of_its_own_in_training(tries: Tries, count: Count) -> None:
@@ -149,7 +149,7 @@ def test_a_stranger_is_tested_with_none_of_its_own_in_training(tries: Tries, cou
                 for sides in sides_of_values(tracks, split.sides, key_of(split)).values():
                     assert len(sides) == 1
 
-    examples(check, tries(20, 400))
+    examples(check, tries(20, 150))
 
 
 def test_fewer_training_songs_are_some_of_the_same(tries: Tries, count: Count) -> None:
@@ -168,7 +168,7 @@ def test_fewer_training_songs_are_some_of_the_same(tries: Tries, count: Count) -
         for made in (few, many):
             assert [s for s in made.sides if s in ("val", "test")] == [s for s in split.sides if s in ("val", "test")]
 
-    examples(check, tries(20, 300))
+    examples(check, tries(20, 150))
 
 
 def classifier(front: str, agg: str, several: bool) -> SongClassifier:
