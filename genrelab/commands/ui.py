@@ -39,9 +39,7 @@ MAX_LINKS = 10
 
 def run(
     port: Annotated[int, typer.Option(help="The port on this machine.")] = 5000,
-    host: Annotated[
-        str, typer.Option(help="The address that answers; others can reach any but this one.")
-    ] = HOST,
+    host: Annotated[str, typer.Option(help="The address that answers; others can reach any but this one.")] = HOST,
     auth: Annotated[
         bool, typer.Option("--auth", help=f"With a log-in (user admin, password {PASSWORD} of the environment).")
     ] = False,
