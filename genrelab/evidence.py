@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from genrelab.audio import pcm
 from genrelab.audio.beats import estimate
 from genrelab.front.chroma import Chroma
 
@@ -62,7 +63,7 @@ def evidence(
         raise ValueError(f"{len(wave) / sample_rate:.2f} s are shorter than a slice, {model.slicer.min_s:g} s")
     if beats is None and model.slicer.needs_beats:
         beats = estimate(wave, sample_rate)
-    sound = torch.from_numpy(np.ascontiguousarray(wave, dtype=np.float32))
+    sound = torch.from_numpy(pcm.wave(pcm.samples(np.asarray(wave, dtype=np.float32))))  # as the store keeps it
     with torch.no_grad():
         picture = model.front(sound[None])[0].float()
         x, places, spans = model.slices(sound, sample_rate, beats, picture)

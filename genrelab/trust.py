@@ -31,7 +31,10 @@ NAMED = frozenset(  # and what else
     ]
 )
 RESOLVER = re.compile(r"\$\{[^}]*:")  # `${oc.env:...}`: what is carried out where OmegaConf reads it
-HYDRAS = re.compile(r"hydra\.mode=\w+|hydra/(launcher|sweeper)=\w+|hydra\.(launcher|sweeper)\.n_(jobs|trials)=\d+")
+HYDRAS = re.compile(
+    r"hydra\.mode=\w+|hydra/(launcher|sweeper)=\w+|hydra\.(launcher|sweeper)\.n_(jobs|trials)=\d+"
+    r"|hydra\.sweeper\.sampler\.[a-z]\w*=[\d.]+"
+)
 
 
 def part(target: str) -> bool:

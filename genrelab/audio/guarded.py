@@ -93,7 +93,8 @@ def call(
     while True:
         ear = _taken()
         try:
-            answer = ear.ask((function, os.fspath(path), more, limits, by_ffmpeg), limits.wait_s)
+            at = os.path.abspath(path)  # noqa: PTH100 - a link stays one; an ear began in another folder, maybe
+            answer = ear.ask((function, at, more, limits, by_ffmpeg), limits.wait_s)
         except (OSError, EOFError) as error:
             ended = ear.ended()
             if isinstance(error, TimeoutError) or -ended in _TOO_SLOW:

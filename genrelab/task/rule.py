@@ -18,6 +18,8 @@ from genrelab.types import Decision
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+ROUNDING = 1e-4  # of a score, more than what another batch or machine moves it by
+
 
 @dataclass(frozen=True)
 class Rule:
@@ -38,6 +40,7 @@ class Rule:
         known = Known.fit(train.embedding, train.texture, train.truth, neighbours)
         temperature = fit_temperature(val.song, val.target, val.several)
         limit = threshold(scores(val.evidence(temperature or 1.0), known)[score], keep)
+        limit -= ROUNDING * abs(limit)  # a song on the edge is kept when it is asked about again, alone
         own = multilabel.thresholds(val.target > 0, val.probabilities()) if val.several else None
         return cls(score, keep, temperature, limit, own, known)
 
