@@ -2,161 +2,33 @@
 
 from __future__ import annotations
 
-import math
-import os
 import random
-import shutil
 import signal
-import sqlite3
-import subprocess
-import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import closing
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from genrelab import delivery, entries, server, spool
-from genrelab.track import Mlflow, Run, connect
+from genrelab.track import Mlflow
 from tests.conftest import TINY, Said, Songs, client, program, runs_of
+from tests.faults import outages
+from tests.faults.outages import EPOCHS, PASSWORD, another, arrive, compare, leave, tracked, write
 from tests.faults.servers import HOST, WAYS, MlflowServer, Way, free_port
 from tests.faults.whole import only_whole
 
 Call = Callable[..., Said]
 Tries = Callable[[int, int], int]
 Count = Callable[..., None]
-EPOCHS = 4
-PASSWORD = "correct-horse-battery-staple"
-
-
-@pytest.fixture(scope="module")
-def mlflow_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MlflowServer]:
-    made = MlflowServer(tmp_path_factory.mktemp("server")).start()
-    yield made
-    made.stop()
-
-
-@pytest.fixture(autouse=True)
-def impatient(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """The server is tried again at once; whoever is still at work when a test ends, leaves."""
-    monkeypatch.setattr(server, "WAITS_S", (0.05, 0.2))
-    monkeypatch.setattr(delivery, "DOUBT_S", 0.6)
-    for name in (server.TIMEOUT, server.RETRIES):  # restored when the test ends
-        monkeypatch.setenv(name, "1")
-        monkeypatch.delenv(name)
-    yield
-    leave()
-
-
-@pytest.fixture
-def way(mlflow_server: MlflowServer) -> Iterator[Way]:
-    made = Way(mlflow_server.uri)
-    yield made
-    made.close()
-
-
-@pytest.fixture(scope="module")
-def empty(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A store that has a database and nothing in it: to make one takes MLflow seconds."""
-    store = tmp_path_factory.mktemp("empty")
-    connect(store)
-    return store
-
-
-@pytest.fixture
-def store(empty: Path, tmp_path: Path) -> Path:
-    return another(empty, tmp_path / "store")
-
-
-def another(empty: Path, store: Path) -> Path:
-    (store / "artifacts").mkdir(parents=True)
-    shutil.copy(empty / "mlflow.db", store)
-    return store
-
-
-def leave() -> None:
-    """What the end of a process does."""
-    for courier in list(server.COURIERS.values()):
-        courier.leave()
-        courier.thread.join(10)
-
-
-def arrive(store: Path) -> None:
-    """Waits until a courier that never gives up has delivered all, then ends its process."""
-    until = time.monotonic() + 120
-    while list((store / spool.FOLDER).glob("*.jsonl")) and time.monotonic() < until:
-        for courier in list(server.COURIERS.values()):
-            courier.kick()
-        time.sleep(0.05)
-    leave()
-
-
-def tracked(uri: str) -> server.Server:
-    return server.Server(uri, timeout_s=5, wait_s=60)
-
-
-def write(run: Run, between: Callable[[], None] = lambda: None) -> None:
-    """A run as trainings write it, without the training."""
-    run.params({f"part.{i}": i for i in range(120)})
-    run.dataset([{"path": "a.wav", "genre": "rock"}], "data", "abc")
-    run.describe_data("What the songs are.")
-    for epoch in range(EPOCHS):
-        run.metrics({"val/loss": 1 / (epoch + 1), "train/loss": 0.3, "val/none": math.nan}, epoch)
-        run.note({"precision": f"as of {epoch}"})
-        between()
-    (run.folder / "checkpoints").mkdir(exist_ok=True)
-    (run.folder / "checkpoints" / "best.ckpt").write_bytes(os.urandom(1000))
-    (run.folder / "predictions.parquet").write_bytes(os.urandom(1000))
-    run.describe(f"[card](#/experiments/{run.experiment_id}/runs/{run.id}/artifacts/card.html)")
-    run.finish()
-
-
-def history(there: Any, run_id: str) -> list[tuple[str, int, int, str]]:
-    """Every figure that was ever written of a run."""
-    found = []
-    for key in there.get_run(run_id).data.metrics:
-        found += [(m.key, m.step, m.timestamp, str(m.value)) for m in there.get_metric_history(run_id, key)]
-    return sorted(found)
-
-
-def compare(store: Path, there: MlflowServer, count: Count, status: str = "FINISHED") -> list[Any]:
-    """Holds every run of a store against the server's; the server's runs."""
-    from mlflow import MlflowClient
-
-    ours, theirs, found = client(store), MlflowClient(there.uri), []
-    experiments = [e.experiment_id for e in theirs.search_experiments()]
-    for run in runs_of(store):
-        same = theirs.search_runs(experiments, f"tags.`{delivery.OWN_ID}` = '{run.info.run_id}'")
-        assert len(same) == 1, f"{len(same)} runs on the server"
-        (other,) = same
-        here, arrived = history(ours, run.info.run_id), history(theirs, other.info.run_id)
-        count("metrics that had to arrive", len(here))
-        count("metrics lost", len(set(here) - set(arrived)))
-        count("metrics twice", len(arrived) - len(set(arrived)) + len(set(arrived) - set(here)))
-        assert arrived == here
-        assert len(here) == len({(key, step) for key, step, *_ in here})
-        assert other.data.params == run.data.params
-        assert other.info.status == run.info.status == status
-        assert other.info.run_name == run.info.run_name
-        own = {"process", "server", "mlflow.note.content", "mlflow.parentRunId", delivery.OWN_ID}
-        assert {k: v for k, v in other.data.tags.items() if k not in own} == {
-            k: v for k, v in run.data.tags.items() if k not in own
-        }
-        assert [d.dataset.digest for d in other.inputs.dataset_inputs] == [
-            d.dataset.digest for d in run.inputs.dataset_inputs
-        ]
-        folder = Path(run.info.artifact_uri.removeprefix("file://"))
-        sent = there.folder / "artifacts" / other.info.experiment_id / other.info.run_id / "artifacts"
-        assert contents(sent) == contents(folder)
-        found.append(other)
-    assert not list((store / spool.FOLDER).glob("*.json*"))
-    return found
-
-
-def contents(folder: Path) -> dict[str, bytes]:
-    return {p.relative_to(folder).as_posix(): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+mlflow_server, impatient, way, empty, store = (
+    outages.mlflow_server,
+    outages.impatient,
+    outages.way,
+    outages.empty,
+    outages.store,
+)
 
 
 def test_a_server_that_is_there_has_the_run_when_the_process_ends(
@@ -444,89 +316,6 @@ def test_what_the_server_will_never_take_holds_nothing_up(
     (other,) = there.search_runs([there.get_experiment_by_name("refused").experiment_id])
     assert other.info.status == "FINISHED"
     assert len(there.get_metric_history(other.info.run_id, "val/loss")) == EPOCHS
-
-
-HOLD = """
-import sqlite3, sys, time
-db = sqlite3.connect(sys.argv[1]); db.isolation_level = None
-db.execute("begin exclusive"); print("held", flush=True); time.sleep(float(sys.argv[2])); db.execute("rollback")
-"""
-
-
-def test_a_database_that_another_process_holds_makes_figures_wait_and_loses_none(
-    empty: Path, tmp_path: Path, tries: Tries, count: Count, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(entries, "LOCKED_S", 0.5)
-    for n in range(tries(1, 4)):
-        store = another(empty, tmp_path / str(n))
-        run = Mlflow().begin(store, "held", "a run", {"kind": "run"})
-        holder: list[subprocess.Popen[str]] = []
-        waited: list[float] = []
-
-        def between(store: Path = store, holder: list[Any] = holder, n: int = n) -> None:
-            if not holder:
-                words = [sys.executable, "-c", HOLD, str(store / "mlflow.db"), str(2 + n)]
-                holder.append(subprocess.Popen(words, stdout=subprocess.PIPE, text=True))
-                assert holder[0].stdout and holder[0].stdout.readline() == "held\n"
-
-        began = time.monotonic()
-        for epoch in range(20):
-            run.metrics({"val/loss": float(epoch)}, epoch)
-            between()
-        waited.append(time.monotonic() - began)
-        assert waited[0] < 2 * entries.LOCKED_S + 1, "the training was held up"
-        assert (store / spool.FOLDER / f"{run.id}.jsonl").is_file()
-        run.finish()
-        holder[0].communicate()
-        there = client(store)
-        assert [m.step for m in there.get_metric_history(run.id, "val/loss")] == list(range(20))
-        assert there.get_run(run.id).info.status == "FINISHED"
-        assert not list((store / spool.FOLDER).glob("*.json*"))
-        count("databases held by another process")
-
-
-def test_a_database_that_stays_held_keeps_what_waits_for_doctor(
-    store: Path, call: Call, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from genrelab import journal
-
-    monkeypatch.setattr(journal, "PATIENCE_S", 0.2)
-    monkeypatch.setattr(entries, "LOCKED_S", 0.1)
-    run = Mlflow().begin(store, "held", "a run", {"kind": "sweep"})
-    with closing(sqlite3.connect(store / "mlflow.db")) as db:
-        db.isolation_level = None
-        db.execute("begin exclusive")
-        run.metrics({"val/loss": 1.0}, 0)
-        run.finish()
-        db.execute("rollback")
-    assert client(store).get_run(run.id).info.status == "RUNNING"
-    said = call("doctor", f"store={store}")
-    assert said.code == 1
-    assert run.id[:8] in said.out
-    assert "1 thing is wrong" in said.out  # and not two: that it is RUNNING is a part of it
-    assert call("doctor", "--fix", f"store={store}").code == 0
-    there = client(store)
-    assert there.get_run(run.id).info.status == "FINISHED"
-    assert len(there.get_metric_history(run.id, "val/loss")) == 1
-
-
-def test_a_line_that_was_cut_off_is_no_entry(tmp_path: Path, tries: Tries, count: Count) -> None:
-    """A spool is cut at every byte, as a process is killed: what was whole is read, and it goes on from there."""
-    whole = spool.Spool(tmp_path, "run").open()
-    for n in range(3):
-        whole.append({"do": "tags", "values": {"n": str(n), "text": "ä\n\u2028"}})
-    whole.close()
-    text = whole.path.read_bytes()
-    step = tries(7, 1)
-    for size in range(0, len(text) + 1, step):
-        whole.path.write_bytes(text[:size])
-        again = spool.Spool(tmp_path, "run").open()
-        n = text[:size].count(b"\n")
-        assert [e["values"]["n"] for e, _ in again.after(0)] == [str(i) for i in range(n)]
-        again.append({"do": "end"})
-        assert [e["do"] for e, _ in again.after(0)] == ["tags"] * n + ["end"]
-        again.close()
-        count("spools cut off")
 
 
 def test_two_processes_never_write_one_run(tmp_path: Path) -> None:
