@@ -28,17 +28,10 @@ if TYPE_CHECKING:
 
 Config = dict[str, Any]  # resolved, plain
 RULE = "rule.npz"  # how a run decides, among its artifacts
-IDENTITY_LESS = (
-    "store",
-    "cache_gb",
-    "resume",
-    "tracker",
-    "limit_songs",
-    "report",
-    "trials",
-    "baselines",
-    "card",
-)  # what does not change a run's result, or is in data_digest
+# what does not change a run's result, or is in data_digest
+IDENTITY_LESS = frozenset(
+    ["store", "cache_gb", "resume", "tracker", "limit_songs", "report", "trials", "baselines", "card"]
+)
 
 
 @dataclass
@@ -342,9 +335,10 @@ def restore(folder: Path) -> Restored:
         raise UserError(f"the run in {folder} has no checkpoints/best.ckpt: it was cut off, resume it first")
     if not (folder / RULE).is_file():
         raise UserError(f"the run in {folder} has no {RULE}: it was trained by an older genrelab, train it again")
-    genres = checkpoint(best)["genrelab"]["genres"]
+    stored = checkpoint(best)
+    genres = stored["genrelab"]["genres"]
     model = build(config | {"net": bare(config["net"])}, genres, instantiate(config["task"]).several)
-    model.load_state_dict(weights_of(folder))
+    model.load_state_dict(_weights(stored))
     try:
         rule = Rule.load(folder / RULE)
     except (KeyError, ValueError) as error:
@@ -360,8 +354,12 @@ def bare(net: Config) -> Config:
 
 def weights_of(folder: Path) -> dict[str, Any]:
     """The model's best weights, from a run's artifacts."""
-    stored = checkpoint(folder / "checkpoints" / "best.ckpt")["state_dict"]
-    return {k.removeprefix("model."): v for k, v in stored.items() if k.startswith("model.")}
+    return _weights(checkpoint(folder / "checkpoints" / "best.ckpt"))
+
+
+def _weights(stored: Mapping[str, Any]) -> dict[str, Any]:
+    """The model's, of a checkpoint."""
+    return {k.removeprefix("model."): v for k, v in stored["state_dict"].items() if k.startswith("model.")}
 
 
 def checkpoint(path: Path) -> dict[str, Any]:

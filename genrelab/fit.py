@@ -18,7 +18,7 @@ import torch
 from genrelab import environment, speed
 from genrelab.augment.base import Augment
 from genrelab.augment.songs import AugmentedSongs
-from genrelab.compose import Config, Prepared, accelerated, build, instantiate
+from genrelab.compose import Config, Prepared, accelerated, build, checkpoint, instantiate
 from genrelab.data.module import Batch, SongSlices, loader
 from genrelab.data.split import Split
 from genrelab.environment import threads_of
@@ -157,7 +157,7 @@ def fit(
     unfinished = checkpoints / "last.ckpt"
     done, going_on = 0, resume and unfinished.is_file()
     if going_on:
-        done = torch.load(unfinished, map_location="cpu", weights_only=True)["epoch"] + 1
+        done = checkpoint(unfinished)["epoch"] + 1
         say(f"going on after epoch {done} of {options['max_epochs']}")
     started = time.perf_counter()
     trainer.fit(
@@ -170,7 +170,7 @@ def fit(
     n_train = each * max(len(sides["train"]), options["songs_per_epoch"])
     if not learns:
         trainer.save_checkpoint(checkpoints / "best.ckpt")
-    weights = torch.load(checkpoints / "best.ckpt", map_location="cpu", weights_only=True)
+    weights = checkpoint(checkpoints / "best.ckpt")
     learner.load_state_dict(weights["state_dict"])
     answers = {}
     for n, (side, data) in enumerate(sides.items()):

@@ -31,7 +31,7 @@ def hold(folder: Path) -> IO[bytes]:
 def parts(cache: Path) -> list[tuple[float, int, Path]]:
     """What can be made again, the longest unused first: when it was used last (s since 1970), bytes, where."""
     found = [p for p in (cache / "pictures").glob("*") if p.is_dir() and not p.is_symlink()]
-    found += (cache / "embeddings").glob("*.npy")
+    found += [p for p in (cache / "embeddings").glob("*.npy") if not p.name.endswith(".tmp.npy")]  # being written
     return sorted((_used(p), size_of(p), p) for p in found)
 
 

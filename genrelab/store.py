@@ -138,6 +138,8 @@ class Shelf:
 
                 def append(pictures: Sequence[tuple[str, np.ndarray]]) -> None:
                     nonlocal end
+                    if not pictures:
+                        return
                     file.seek(end * row_bytes)
                     index = []
                     for key, picture in pictures:
@@ -188,9 +190,10 @@ def pictures(
     A learned front-end's pictures change with every step: what is stored for it is the wave. Above budget_gb, what was
     unused for longest makes room; where that is not enough, decoded songs are not kept.
     """
-    sounds, files = shelf_of_waves(store, sample_rate), Files(store / "cache" / "files.sqlite")
-    name, shelf = "wave", sounds
-    if not front.learned:
+    files = Files(store / "cache" / "files.sqlite")
+    if front.learned:
+        name, shelf = "wave", shelf_of_waves(store, sample_rate)
+    else:
         name = type(front).__name__.lower()
         folder = f"{name}-{front_digest(front, config, sample_rate)}"
         shelf = Shelf(store / "cache" / "pictures" / folder, front.n_bins, np.float16)
@@ -201,6 +204,7 @@ def pictures(
         return [i for i in range(len(tracks)) if i not in heard or not (heard[i].reason or heard[i].key in places)]
 
     if todo():
+        sounds = shelf if front.learned else shelf_of_waves(store, sample_rate)
         with ExitStack() as stack:
             keep = stack.enter_context(sounds.writing())
             draw = keep if shelf is sounds else stack.enter_context(shelf.writing())

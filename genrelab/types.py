@@ -23,6 +23,15 @@ def digest(*parts: object) -> str:
     return hashlib.blake2b(json.dumps(parts, sort_keys=True, default=str).encode(), digest_size=6).hexdigest()
 
 
+def writable(name: str) -> bool:
+    """Whether a name can be written down as UTF-8; Python reads others, bytes of other scripts, as lone surrogates."""
+    try:
+        name.encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 class UserError(Exception):
     """The user's words cannot be followed. The message is one line: what was given, what was expected, what to do."""
 

@@ -33,6 +33,14 @@ def test_the_longest_unused_makes_way(tmp_path: Path) -> None:
     assert [p.exists() for p in (old, embeddings, middle, new)] == [False, False, True, True]
 
 
+def test_embeddings_that_are_being_written_stay(tmp_path: Path) -> None:
+    (tmp_path / "embeddings").mkdir()
+    partial = tmp_path / "embeddings" / "run-digest.tmp.npy"
+    partial.write_bytes(bytes(1000))
+    assert room.make(tmp_path, 0) == 1000
+    assert partial.exists()
+
+
 def test_what_somebody_holds_stays_and_still_reads(tmp_path: Path) -> None:
     folder = filled(tmp_path, "a", 100)
     held = room.hold(folder)

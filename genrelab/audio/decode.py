@@ -21,6 +21,7 @@ import soxr
 
 from genrelab.audio import mp3, mp4
 from genrelab.audio.container import why_truncated
+from genrelab.types import writable
 
 T = TypeVar("T")
 Reason = Literal[
@@ -77,10 +78,8 @@ def _check_file(path: Path) -> None:
         raise AudioError("not a file", "a folder" if stat.S_ISDIR(status.st_mode) else "a pipe or a device")
     if status.st_size == 0:
         raise AudioError("empty", "0 bytes")
-    try:
-        str(path).encode("utf-8")
-    except UnicodeEncodeError as error:  # no decoder opens it, no table holds it
-        raise AudioError("not readable", "its name is not UTF-8: rename it") from error
+    if not writable(str(path)):  # no decoder opens it, no table holds it
+        raise AudioError("not readable", "its name is not UTF-8: rename it")
 
 
 def _source(path: Path) -> str | io.BytesIO:

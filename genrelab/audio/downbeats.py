@@ -125,10 +125,7 @@ def smooth(envelope: np.ndarray) -> np.ndarray:
 
 def at(envelope: np.ndarray, times_s: np.ndarray) -> np.ndarray:
     """The envelope at the times, between its frames by a line; its ends beyond them."""
-    place = np.clip(times_s * RATE_HZ, 0, len(envelope) - 1)
-    frame = np.minimum(place.astype(np.int64), max(len(envelope) - 2, 0))
-    after = np.minimum(frame + 1, len(envelope) - 1)
-    return envelope[frame] + (place - frame) * (envelope[after] - envelope[frame])
+    return np.interp(times_s * RATE_HZ, np.arange(len(envelope)), envelope)
 
 
 def _sums(picture: np.ndarray) -> np.ndarray:

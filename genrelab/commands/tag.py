@@ -16,7 +16,7 @@ import typer
 from genrelab import paths
 from genrelab.answering import chosen_run, listen
 from genrelab.report.console import BAR, say, show
-from genrelab.types import NO_TAG, UserError
+from genrelab.types import NO_TAG, UserError, writable
 
 if TYPE_CHECKING:
     from genrelab.answering import Listened
@@ -89,7 +89,7 @@ def _files(songs: Sequence[str]) -> list[File]:
 
     Raises UserError for a name that is not there.
     """
-    from genrelab.data.sources.audio import audio_files, writable
+    from genrelab.data.sources.audio import audio_files
 
     found: dict[Path, File] = {}
     for name in songs:

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import zip_longest
 from pathlib import Path
 
-from genrelab.types import Beats, Track, Unusable, UserError, digest
+from genrelab.types import Beats, Track, Unusable, UserError, digest, writable
 
 TEXTS = ("artist", "album", "studio", "track", "group", "licence")  # columns taken as they are
 NUMBERS = {"start_s": "seconds, 0 or more", "duration_s": "seconds above 0", "tempo_bpm": "beats per minute above 0"}
@@ -36,7 +36,7 @@ def near(word: str, words: Sequence[str]) -> str:
 
 def read_table(path: Path, what: str, give: str) -> tuple[list[str], Iterator[tuple[int, dict[str, str]]]]:
     """The header of a CSV and its rows with their number in the file, cells stripped. UserErrors on the way."""
-    if not str(path).isascii() and any("\ud800" <= c <= "\udfff" for c in str(path)):
+    if not writable(str(path)):
         raise UserError(f"{what} {path} has a name that is not UTF-8, which no table can hold: rename it")
     if path.is_dir():
         inside = path / "manifest.csv"

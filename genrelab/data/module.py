@@ -45,11 +45,11 @@ class SongSlices(Dataset[Batch]):
         self.spans = spans if isinstance(spans, Spans) else Spans(spans)
         self.slicer, self.front, self.seed, self.epoch = slicer, front, seed, 0
         self.training, self.side, self.split = side == "train", side, split
-        there = [i for i, of in enumerate(split.sides) if of in (side, "mixed") and len(self.own(i))]
-        own = [self.own(i) + self.spans.first[i] for i in there]
-        self.songs = np.array(there, dtype=np.int64)  # rising
-        self.rows = np.concatenate([np.zeros(0, np.int64), *own])  # of spans.values, packed
-        self.count = np.array([len(rows) for rows in own], dtype=np.int64)  # of each song
+        own = {i: self.own(i) for i, of in enumerate(split.sides) if of in (side, "mixed")}
+        own = {i: rows + self.spans.first[i] for i, rows in own.items() if len(rows)}
+        self.songs = np.array([*own], dtype=np.int64)  # rising
+        self.rows = np.concatenate([np.zeros(0, np.int64), *own.values()])  # of spans.values, packed
+        self.count = np.array([len(rows) for rows in own.values()], dtype=np.int64)  # of each song
         self.begin = np.cumsum(self.count) - self.count  # of each song in `rows`
         # a shifted slice would reach into its neighbour, which may lie on the other side
         self.jitter = slicer.jitter and self.training and split.kind != "slice"

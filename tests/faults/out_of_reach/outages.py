@@ -1,4 +1,4 @@
-"""A server that is out of reach in turn, runs that are written through it, and what must be there in the end."""
+"""Runs that are written through an outage, and what must be there in the end."""
 
 from __future__ import annotations
 
@@ -6,59 +6,18 @@ import math
 import os
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from genrelab import delivery, server, spool
-from genrelab.track import Run, connect
+from genrelab.track import Run
 from tests.conftest import client, runs_of
-from tests.faults.servers import MlflowServer, Way
+from tests.faults.servers import MlflowServer
 
 Count = Callable[..., None]
 EPOCHS = 4
 PASSWORD = "correct-horse-battery-staple"
-
-
-@pytest.fixture(scope="module")
-def mlflow_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MlflowServer]:
-    made = MlflowServer(tmp_path_factory.mktemp("server")).start()
-    yield made
-    made.stop()
-
-
-@pytest.fixture(autouse=True)
-def impatient(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """The server is tried again at once; whoever is still at work when a test ends, leaves."""
-    monkeypatch.setattr(server, "WAITS_S", (0.05, 0.2))
-    monkeypatch.setattr(delivery, "DOUBT_S", 0.6)
-    for name in (server.TIMEOUT, server.RETRIES):  # restored when the test ends
-        monkeypatch.setenv(name, "1")
-        monkeypatch.delenv(name)
-    yield
-    leave()
-
-
-@pytest.fixture
-def way(mlflow_server: MlflowServer) -> Iterator[Way]:
-    made = Way(mlflow_server.uri)
-    yield made
-    made.close()
-
-
-@pytest.fixture(scope="module")
-def empty(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A store that has a database and nothing in it: to make one takes MLflow seconds."""
-    store = tmp_path_factory.mktemp("empty")
-    connect(store)
-    return store
-
-
-@pytest.fixture
-def store(empty: Path, tmp_path: Path) -> Path:
-    return another(empty, tmp_path / "store")
 
 
 def another(empty: Path, store: Path) -> Path:

@@ -16,19 +16,11 @@ import pytest
 from genrelab import entries, spool
 from genrelab.track import Mlflow
 from tests.conftest import Said, client
-from tests.faults import outages
-from tests.faults.outages import another
+from tests.faults.out_of_reach.outages import another
 
 Call = Callable[..., Said]
 Tries = Callable[[int, int], int]
 Count = Callable[..., None]
-mlflow_server, impatient, way, empty, store = (
-    outages.mlflow_server,
-    outages.impatient,
-    outages.way,
-    outages.empty,
-    outages.store,
-)
 
 HOLD = """
 import sqlite3, sys, time

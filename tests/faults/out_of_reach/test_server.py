@@ -14,21 +14,13 @@ import pytest
 from genrelab import delivery, entries, server, spool
 from genrelab.track import Mlflow
 from tests.conftest import TINY, Said, Songs, client, program, runs_of
-from tests.faults import outages
-from tests.faults.outages import EPOCHS, PASSWORD, another, arrive, compare, leave, tracked, write
+from tests.faults.out_of_reach.outages import EPOCHS, PASSWORD, another, arrive, compare, leave, tracked, write
 from tests.faults.servers import HOST, WAYS, MlflowServer, Way, free_port
 from tests.faults.whole import only_whole
 
 Call = Callable[..., Said]
 Tries = Callable[[int, int], int]
 Count = Callable[..., None]
-mlflow_server, impatient, way, empty, store = (
-    outages.mlflow_server,
-    outages.impatient,
-    outages.way,
-    outages.empty,
-    outages.store,
-)
 
 
 def test_a_server_that_is_there_has_the_run_when_the_process_ends(
