@@ -5,13 +5,12 @@ from __future__ import annotations
 import json
 import os
 import signal
-import sys
 import traceback
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from genrelab import compose, disk, paths, runs, sweep, trust, words
+from genrelab import compose, disk, launching, paths, runs, sweep, trust, words
 from genrelab.report.console import BAR, say, show
 from genrelab.types import UserError
 
@@ -41,25 +40,13 @@ def main(argv: Sequence[str]) -> int:
 
 def launch(argv: Sequence[str]) -> int:
     """Hydra composes, we train: one run or a sweep. Raises UserError for words that do not compose."""
-    import hydra
-    from hydra._internal.utils import get_args_parser
     from hydra.errors import HydraException
     from omegaconf.errors import OmegaConfBaseException
 
-    os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra hands us its errors instead of printing and leaving
-    compose.register()
-    parser = get_args_parser()
-    parser.error = _misread  # type: ignore[assignment]
-    overrides = parser.parse_intermixed_args(argv).overrides
-    words.readable(overrides)
-    flags = [w for w in argv if w not in overrides]  # first: argparse takes no override after a flag
-    sys.argv = ["genrelab", *flags, *overrides]
     OUTCOME.clear()
     sweep.BEGUN.clear()
-    signal.signal(signal.SIGTERM, _terminated)
-    run = hydra.main(version_base="1.3", config_path=str(paths.conf_dir()), config_name="config")(job)
     try:
-        run()
+        launching.launch(argv, job)
     except (HydraException, OmegaConfBaseException) as error:
         said = words.complaint(error, argv)
         sweep.abandon(str(said))
@@ -179,14 +166,9 @@ def resume(argv: Sequence[str], word: str) -> int:
         trust.words(json.loads(record.tags["overrides"]))
         config = compose.composed(json.loads(record.tags["overrides"]))
     config = config | {"store": str(store), "resume": record.id}
-    signal.signal(signal.SIGTERM, _terminated)
+    signal.signal(signal.SIGTERM, launching.interrupted)
     folder = store / "logs" / "resumed" / record.id
     return int(attempt(config, folder, record)["code"])
-
-
-def _misread(message: str) -> None:
-    """What argparse has to say, a line."""
-    raise UserError(f"{message}; see {_self()} --help")
 
 
 def next_steps() -> str:
@@ -201,10 +183,6 @@ def next_steps() -> str:
 
 def _self() -> str:
     return "python -m genrelab"
-
-
-def _terminated(*_: object) -> None:
-    raise KeyboardInterrupt
 
 
 def _onward() -> str:
