@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
+from genrelab.commands.bench import all as everything
 from genrelab.commands.bench.lines import TIMES, Line, alone, beside, read, said, slower, write
 from genrelab.commands.bench.timing import Candidate
 
@@ -46,3 +49,14 @@ def test_slower_is_what_lies_beyond_what_both_scatter(tmp_path: Path) -> None:
     fell = slower(now, before)
     assert [line.split(":")[0] for line in fell] == ["mel beside librosa", "memory"]
     assert slower(then, before) == []
+
+
+def test_a_row_that_fails_takes_no_other_along(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def broken(_: object) -> list[Line]:
+        raise RuntimeError("no such peer")
+
+    rows = {"mel": lambda _: [alone("mel", [1.0], "s", 2)], "cwt": broken}
+    monkeypatch.setattr(everything, "ROWS", rows)
+    assert everything.run(None, 1, False, tmp_path / "said.json", None) == 1
+    mel, cwt = read(tmp_path / "said.json")
+    assert (mel.value, cwt.value, cwt.note) == (1.0, None, "failed: no such peer")

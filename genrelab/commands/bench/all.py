@@ -39,7 +39,11 @@ def run(
         try:
             for n, name in enumerate(names, 1):
                 at = time.perf_counter()
-                made += ROWS[name](session)
+                try:
+                    made += ROWS[name](session)
+                except Exception as error:  # what else was measured is not lost
+                    made.append(Line(name, "", None, None, None, "", None, False, f"failed: {error}"))
+                    code = 1
                 say(f"{n} of {len(names)}: {name}, {time.perf_counter() - at:.0f} s")
         except KeyboardInterrupt:
             BAR.clear()
