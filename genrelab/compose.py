@@ -210,7 +210,7 @@ def prepare(config: Config, progress: Progress) -> Prepared:
     """Tracks of the source, their labels, pictures and slices."""
     from genrelab import store
     from genrelab.data.grids import grids
-    from genrelab.data.manifest import data_digest
+    from genrelab.data.manifest import data_digest, none_lost
     from genrelab.evaluate.hierarchy import Tree
     from genrelab.slice.base import Spans
 
@@ -222,7 +222,9 @@ def prepare(config: Config, progress: Progress) -> Prepared:
     source = instantiate(config["data"])
     strangers, tree = source.strangers(), source.tree()
     found = [*limited(source.tracks(root, progress), config["limit_songs"]), *strangers]
-    genres = task.labels(found).genres
+    genres = task.genres(found)
+    if len(genres) < 2:
+        raise UserError(f"data={source.name} has one genre ({genres[0]}): to tell genres apart takes at least 2")
     tracks, pictures, unusable = store.pictures(
         found,
         front,
@@ -234,14 +236,7 @@ def prepare(config: Config, progress: Progress) -> Prepared:
         budget_gb=config.get("cache_gb"),
     )
     front.cpu()  # where a model is built; the trainer moves it
-    lost = [g for g in genres if not any(g in t.genres for t in tracks)]
-    if lost:
-        reasons = sorted({u.reason for u in unusable if set(u.track.genres) & set(lost)})
-        raise UserError(
-            f"no usable song is left of {', '.join(lost)} ({', '.join(reasons)}): give more songs or leave it out"
-        )
-    if len(genres) < 2:
-        raise UserError(f"data={source.name} has one genre ({genres[0]}): to tell genres apart takes at least 2")
+    none_lost(genres, tracks, unusable)
     labels = task.placed(tracks, genres)
     if tree is not None:
         try:

@@ -90,12 +90,20 @@ class Files:
         )
 
     def find(self, track: Track) -> Heard | None:
+        """None where nothing is known. A file that is not there takes no decoder and no row: it may come."""
+        try:
+            stat = track.path.stat()
+            stamp = stat.st_size, stat.st_mtime_ns
+        except (FileNotFoundError, NotADirectoryError) as error:
+            return Heard("", 0.0, "missing", error.strerror or "")
+        except OSError:
+            stamp = -1, -1
         row = self.db.execute(
             "select size, mtime_ns, decoder, key, duration_s, reason, detail from files"
             " where path = ? and start_s = ? and length_s = ?",
             (str(track.path), track.start_s, track.duration_s or -1),
         ).fetchone()
-        return Heard(*row[3:]) if row and row[:3] == (*_stamp(track.path), decode.decoder(track.path)) else None
+        return Heard(*row[3:]) if row and row[:3] == (*stamp, decode.decoder(track.path)) else None
 
     def add(self, said: Sequence[tuple[Track, tuple[int, int], Heard]]) -> None:
         """Tracks, their files' stamps before they were heard, and what was found; in one go, since others wait."""

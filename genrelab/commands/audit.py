@@ -50,13 +50,15 @@ def run(
     source = compose.instantiate(config["data"])
     found = [*compose.limited(source.tracks(store, BAR), config["limit_songs"]), *source.strangers()]
     task, slicer = compose.instantiate(config["task"]), compose.instantiate(config["slice"])
+    task.genres(found)  # what is wrong with them is said before all is heard
     heard, prints, sounds = _heard(found, store)
     usable = [not h.reason and h.duration_s + 1e-6 >= slicer.min_s for h in heard]
     own = [t for t, u in zip(found, usable, strict=True) if u]
     if not own:
         reasons = sorted({h.reason or "shorter than a slice" for h in heard})
-        raise UserError(f"data={source.name}: none of its {len(found)} songs can be used ({', '.join(reasons)})")
-    labels = task.placed(own, task.labels(own).genres)
+        why = f"{', '.join(reasons)}; first: {found[0].path}"
+        raise UserError(f"data={source.name}: none of its {len(found)} songs can be used ({why})")
+    labels = task.labels(own)
     splits = compose.splits(config, SimpleNamespace(tracks=own, labels=labels))  # type: ignore[arg-type]
     placed = [audit.placed(s, found) for s in splits]
     table = _measured(found, config, store)
@@ -154,7 +156,8 @@ def _alone(
     counts = groups_per_genre(labels, groups)
     n_folds = min(N_FOLDS, len(set(groups)))
     if len(genres) < 2 or min(counts.values()) < 3:
-        return [], 1 / max(1, len(genres)), ["Genre from one thing alone: not tested, a genre has fewer than 3 groups."]
+        why = "a genre has fewer than 3 groups" if len(genres) > 1 else "there is one genre"
+        return [], 1 / max(1, len(genres)), [f"Genre from one thing alone: not tested, {why}."]
     folds = grouped_folds(labels, list(groups), n_folds, config["split_seed"])
     found = []
     for n, name in enumerate(ALONE):
@@ -188,7 +191,8 @@ def _sheet(
     from genrelab.report.audit import Sheet, Spread
 
     genres = sorted({str(t.genre) for t in found.tracks if t.genre})
-    of_genre = {g: np.array([t.genre == g for t in found.tracks]) for g in genres}
+    genre = np.array([t.genre or "" for t in found.tracks], object)
+    of_genre = {g: genre == g for g in genres}
     spreads = []
     for column, what, unit, log, scale in SPREADS:
         values = table[column].to_numpy(float) * scale

@@ -1,4 +1,4 @@
-"""A manifest is a CSV, one row a track: read it, and say in one line what is wrong with it."""
+"""A manifest is a table, one row a track: read it, and say in one line what is wrong with it."""
 
 from __future__ import annotations
 
@@ -8,8 +8,12 @@ import io
 import math
 import os
 import re
+import sys
 import unicodedata
-from collections.abc import Iterator, Mapping, Sequence
+from array import array
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
 from itertools import zip_longest
 from pathlib import Path
 
@@ -18,6 +22,7 @@ from genrelab.types import Beats, Track, Unusable, UserError, digest, writable
 TEXTS = ("artist", "album", "studio", "track", "group", "licence")  # columns taken as they are
 NUMBERS = {"start_s": "seconds, 0 or more", "duration_s": "seconds above 0", "tempo_bpm": "beats per minute above 0"}
 COLUMNS = ("path", "genre", "genres", "id", *TEXTS, *NUMBERS, "split", "fold", "beats")
+SEPARATORS = {",": "a comma", ";": "a semicolon", "\t": "a tab"}
 
 
 def slug(text: str) -> str:
@@ -30,12 +35,84 @@ def near(word: str, words: Sequence[str]) -> str:
     """`; near it: a, b`, or the words themselves where none is near, for the end of an error."""
     close = difflib.get_close_matches(word, words, n=3, cutoff=0.5)
     close += [other for other in words if word and word.lower() in other.lower() and other not in close][:3]
-    some = ", ".join(words[:8]) + (f" and {len(words) - 8} more" if len(words) > 8 else "")
-    return f"near it: {', '.join(close)}" if close else f"there are: {some}"
+    return f"near it: {', '.join(close)}" if close else f"there are: {some(words)}"
 
 
-def read_table(path: Path, what: str, give: str) -> tuple[list[str], Iterator[tuple[int, dict[str, str]]]]:
-    """The header of a CSV and its rows with their number in the file, cells stripped. UserErrors on the way."""
+def some(words: Sequence[str]) -> str:
+    """`a, b, c`; of many the first, and how many more."""
+    return ", ".join(words[:8]) + (f" and {len(words) - 8} more" if len(words) > 8 else "")
+
+
+@dataclass(frozen=True)
+class Table:
+    """A user's table: column names, and rows with their numbers as a spreadsheet counts them (the header is row 1)."""
+
+    header: list[str]
+    rows: Iterator[tuple[int, dict[str, str]]]  # cells stripped; empty rows are counted and left out
+    separator: str
+
+    def number(self, text: str) -> float:
+        """NaN where it is none. Where semicolons separate cells, the spreadsheet wrote 1,5 for 1.5."""
+        if self.separator == ";":
+            text = re.sub(r"^(-?\d*),(\d+)$", r"\1.\2", text)
+        try:
+            return float(text)
+        except ValueError:
+            return math.nan
+
+
+def read_table(path: Path, what: str, give: str, known: Collection[str]) -> Table:
+    """A table in UTF-8, with or without a mark, its cells separated by commas, semicolons or tabs.
+
+    The header line decides which: the one that makes the most `known` names of it, else the most names; the comma where
+    two make as many. UserErrors, also while rows are taken, name the file and the row.
+    """
+    data = _bytes(path, what, give)
+    separator = max(SEPARATORS, key=lambda each: _fits(data, each, known))  # the first of the best
+    if (at := data.find(b"\0")) >= 0:
+        raise UserError(f"{what} {path}, row {_row(data[:at], separator)}: not CSV (a NUL byte): save it as CSV UTF-8")
+    try:
+        data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        row = _row(data[: error.start], separator)
+        raise UserError(f"{what} {path}, row {row}: not UTF-8 (byte {error.start}): save it as CSV UTF-8") from error
+
+    def numbered() -> Iterator[tuple[int, list[str]]]:
+        number, lines = 0, csv.reader(_lines(data), delimiter=separator, strict=True)
+        try:
+            for number, row in enumerate(lines, 1):  # the last one that was whole
+                yield number, [cell.strip() for cell in row]
+        except csv.Error as error:
+            hint = (
+                "write quotes inside a quoted cell twice"
+                if "expected after" in str(error)
+                else "is a quote not closed?"
+            )
+            raise UserError(f"{what} {path}, row {number + 1}: not CSV ({error}): {hint}") from error
+
+    table = numbered()
+    _, header = next(table, (1, []))
+    if not any(header):
+        raise UserError(f"{what} {path} is empty: expected a first row of column names")
+    twice = sorted({name for name in header if name and header.count(name) > 1})
+    if twice:
+        raise UserError(f"{what} {path} has the column {twice[0]} twice: rename one")
+
+    def rows() -> Iterator[tuple[int, dict[str, str]]]:
+        for number, row in table:
+            if any(row[len(header) :]):
+                raise UserError(
+                    f"{what} {path}, row {number}: {len(row)} cells under {len(header)} columns: "
+                    f"put cells that hold {SEPARATORS[separator]} in double quotes"
+                )
+            if any(row):
+                yield number, dict(zip_longest(header, row[: len(header)], fillvalue=""))
+
+    return Table(header, rows(), separator)
+
+
+def _bytes(path: Path, what: str, give: str) -> bytes:
+    """What a table's file holds. Raises UserError where it is none."""
     if not writable(str(path)):
         raise UserError(f"{what} {path} has a name that is not UTF-8, which no table can hold: rename it")
     if path.is_dir():
@@ -47,51 +124,40 @@ def read_table(path: Path, what: str, give: str) -> tuple[list[str], Iterator[tu
     if not path.is_file():  # a FIFO would wait for ever
         raise UserError(f"{what} {path} is not a regular file: give {give}=FILE.csv")
     try:
-        text = path.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        row = error.object.count(b"\n", 0, error.start) + 1
-        raise UserError(f"{what} {path}, row {row}: not UTF-8 (byte {error.start}): save it as CSV UTF-8") from error
+        return path.read_bytes()
     except OSError as error:
         raise UserError(f"{what} {path} cannot be read: {error.strerror}") from error
-    if "\0" in text:
-        raise UserError(f"{what} {path} is not CSV (it holds NUL bytes): save it as CSV UTF-8")
-    lines = csv.reader(io.StringIO(text, newline=""), strict=True)
-
-    def cells() -> Iterator[list[str]]:
-        try:
-            yield from lines
-        except csv.Error as error:
-            raise UserError(f"{what} {path}, row {lines.line_num}: not CSV ({error}): save it as CSV UTF-8") from error
-
-    table = cells()
-    header = [name.strip() for name in next(table, [])]
-    if not any(header):
-        raise UserError(f"{what} {path} is empty: expected a first row of column names")
-    twice = sorted({name for name in header if name and header.count(name) > 1})
-    if twice:
-        raise UserError(f"{what} {path} has the column {twice[0]} twice: rename one")
-
-    def rows() -> Iterator[tuple[int, dict[str, str]]]:
-        for row in table:
-            if len(row) > len(header) and any(cell.strip() for cell in row[len(header) :]):
-                raise UserError(
-                    f"{what} {path}, row {lines.line_num}: {len(row)} cells under {len(header)} columns: "
-                    "put cells that hold a comma in double quotes"
-                )
-            if any(cell.strip() for cell in row):
-                pairs = zip_longest(header, row[: len(header)], fillvalue="")
-                yield lines.line_num, {name: cell.strip() for name, cell in pairs}
-
-    return header, rows()
 
 
-def _number(text: str, name: str, where: str) -> float | None:
+def _lines(data: bytes) -> Iterator[str]:
+    """Lines with their ends, as csv wants them; never all of them at once."""
+    return io.TextIOWrapper(io.BytesIO(data), encoding="utf-8-sig", errors="replace", newline="")
+
+
+def _fits(data: bytes, separator: str, known: Collection[str]) -> tuple[int, int]:
+    """How many of the header's cells are known names, and how many cells it has."""
+    try:
+        header = next(csv.reader(_lines(data), delimiter=separator, strict=True), [])
+    except csv.Error:
+        return -1, 0
+    return sum(name.strip() in known for name in header), len(header)
+
+
+def _row(before: bytes, separator: str) -> int:
+    """The number of the row that these bytes of a table lead into."""
+    number = 0
+    try:
+        for number, _ in enumerate(csv.reader(_lines(before + b"x"), delimiter=separator), 1):  # noqa: B007
+            pass
+    except csv.Error:  # a cell without end
+        number += 1
+    return number
+
+
+def _number(text: str, name: str, table: Table, where: str) -> float | None:
     if not text:
         return None
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
+    value = table.number(text)
     if not math.isfinite(value) or value < 0 or (value == 0 and name != "start_s"):
         raise UserError(f"{where}: {name} is {text!r}, expected {NUMBERS[name]}: correct the cell or leave it empty")
     return value
@@ -116,25 +182,32 @@ def _mapping(columns: Mapping[str, str] | None, header: list[str], path: Path) -
 def _need(names: dict[str, str], header: list[str], path: Path, labelled: bool) -> None:
     for wanted in (("path",), *((("genre", "genres"),) if labelled else ())):
         if not any(name in names for name in wanted):
-            listed = ", ".join(name for name in header if name)
-            odd = ";" in listed or "\t" in listed
-            hint = "; is it separated by semicolons or tabs? save it with commas" if odd else ""
+            theirs = next((name for name in header if name.lower() in wanted), "THEIR_NAME")
             raise UserError(
-                f"manifest {path} has no {wanted[0]} column, only: {listed}{hint}: "
-                f"rename one, or map it with data.columns.{wanted[0]}=THEIR_NAME"
+                f"manifest {path} has no {wanted[0]} column, only: {', '.join(name for name in header if name)}: "
+                f"rename one, or map it with data.columns.{wanted[0]}={theirs}"
             )
 
 
-def _default_id(path: Path, folder: Path, start_s: float) -> str:
+def _absolute(path: str, folder: str) -> str:
+    """Without `..`; resolve() would follow links out of the folder, and a Path of each step is slow."""
+    return os.path.abspath(os.path.join(folder, path))  # noqa: PTH100, PTH118
+
+
+def _default_id(path: str, folder: str, start_s: float) -> str:
     """The path without its suffix, relative to the manifest where it lies below; a later window adds its start."""
-    relative = path.relative_to(folder) if path.is_relative_to(folder) else path.relative_to(path.anchor)
-    return (relative.with_suffix("") if relative.name else relative).as_posix() + (
-        f"@{start_s:.12g}s" if start_s else ""
-    )
+    inside = folder.rstrip("/") + "/"
+    above, slash, name = (path[len(inside) :] if f"{path}/".startswith(inside) else path.strip("/")).rpartition("/")
+    stem, _, suffix = name.rpartition(".")
+    return f"{above}{slash}{stem if stem and suffix else name or '.'}" + (f"@{start_s:.12g}s" if start_s else "")
 
 
-def _genres(text: str, where: str) -> tuple[tuple[str, ...], tuple[float, ...] | None]:
-    """`rap|rock` -> names; `rap:0.6|rock:0.4` -> names and weights, which are brought to a sum of 1."""
+@lru_cache(maxsize=4096)  # a large table has few of them, and many songs share one
+def _genres(text: str) -> tuple[tuple[str, ...], tuple[float, ...] | None]:
+    """`rap|rock` -> names; `rap:0.6|rock:0.4` -> names and weights, which are brought to a sum of 1.
+
+    Raises ValueError where there are weights and they cannot be read.
+    """
     parts = list(dict.fromkeys(part.strip() for part in text.split("|") if part.strip()))
     found = [re.fullmatch(r"(.*\S)\s*:\s*(\d*\.?\d+(?:e[-+]?\d+)?)", part, re.IGNORECASE) for part in parts]
     if not any(found):
@@ -142,44 +215,48 @@ def _genres(text: str, where: str) -> tuple[tuple[str, ...], tuple[float, ...] |
     weights = {f[1]: float(f[2]) for f in found if f}
     total = sum(weights.values())
     if len(weights) < len(parts) or min(weights.values()) <= 0 or total == math.inf:
-        raise UserError(
-            f"{where}: genres is {text!r}, expected a weight above 0 behind each name or behind none, each name once: "
-            "write it as rap:0.6|rock:0.4"
+        raise ValueError(
+            "a weight above 0 behind each name or behind none, each name once: write it as rap:0.6|rock:0.4"
         )
     return tuple(weights), tuple(w / total for w in weights.values())
 
 
-def _track(row: dict[str, str], names: dict[str, str], folder: Path, where: str, labelled: bool) -> Track:
-    cell = {ours: row.get(theirs, "") for ours, theirs in names.items()}
+def _track(row: dict[str, str], names: dict[str, str], folder: str, table: Table, where: str, labelled: bool) -> Track:
+    cell = {ours: row[theirs] for ours, theirs in names.items()}
     if not cell["path"]:
         raise UserError(f"{where}: path is empty, expected a file relative to the manifest: fill it or remove the row")
     listed = cell.get("genres") or cell.get("genre") or ""
-    genres, weights = _genres(listed, where) if labelled else ((), None)
+    if table.separator == ";":  # as in Table.number
+        listed = re.sub(r"(:\s*\d*),(\d+\s*(?:\||$))", r"\1.\2", listed)
+    try:
+        genres, weights = _genres(listed) if labelled else ((), None)
+    except ValueError as error:
+        raise UserError(f"{where}: genres is {listed!r}, expected {error}") from error
     if labelled and not genres:
         raise UserError(f"{where}: genre is empty, expected a name: fill it or remove the row")
-    numbers = {name: _number(cell.get(name, ""), name, where) for name in NUMBERS}
+    numbers = {name: _number(cell[name], name, table, where) if name in cell else None for name in NUMBERS}
     start_s = numbers["start_s"] or 0.0
-    path = Path(os.path.abspath(folder / cell["path"]))  # noqa: PTH100 - resolve() would follow links out of the folder
-    beats = Path(os.path.abspath(folder / cell["beats"])) if cell.get("beats") else None  # noqa: PTH100
+    path, beats = _absolute(cell["path"], folder), cell.get("beats")
     return Track(
         id=cell.get("id") or _default_id(path, folder, start_s),
-        path=path,
+        path=Path(path),
         genres=genres,
         weights=weights,
         start_s=start_s,
         duration_s=numbers["duration_s"],
         tempo_bpm=numbers["tempo_bpm"],
-        split=cell.get("split" if "split" in names else "fold") or None,
-        beats=beats,
-        **{name: cell.get(name) or None for name in TEXTS},
+        split=sys.intern(cell.get("split" if "split" in names else "fold") or "") or None,
+        beats=Path(_absolute(beats, folder)) if beats else None,
+        **{name: sys.intern(cell[name]) or None if name in cell else None for name in TEXTS},  # songs share them
     )
 
 
 def read_manifest(path: Path, columns: Mapping[str, str] | None = None, *, labelled: bool = True) -> list[Track]:
     """The rows of a manifest in their order; identical rows once.
 
-    UTF-8 with or without a mark; `path` and `genre` are required, or `genres`: names separated by `|`, each with its
-    weight or none (`rap:0.6|rock:0.4`). Without `labelled` the songs are of no genre, whatever the table says.
+    UTF-8 with or without a mark, separated by commas, semicolons or tabs as its header line says (see `read_table`);
+    `path` and `genre` are required, or `genres`: names separated by `|`, each with its weight or none
+    (`rap:0.6|rock:0.4`). Without `labelled` the songs are of no genre, whatever the table says.
     Relative paths are relative to the manifest's folder. `columns` maps our names to theirs. `split`, else `fold`,
     becomes Track.split. An `id` that is not given is the path without its suffix, and `@12.5s` for a window that begins
     there.
@@ -188,24 +265,27 @@ def read_manifest(path: Path, columns: Mapping[str, str] | None = None, *, label
     what to do. Whether the audio files exist is not looked at.
     """
     path = Path(path).expanduser()
-    header, rows = read_table(path, "manifest", "data.path")
-    names = _mapping(columns, header, path)
-    _need(names, header, path, labelled)
-    folder = Path(os.path.abspath(path)).parent  # noqa: PTH100
-    seen: dict[str, tuple[int, Track]] = {}
-    for number, row in rows:
-        track = _track(row, names, folder, f"manifest {path}, row {number}", labelled)
-        first, other = seen.setdefault(track.id, (number, track))
-        if other != track:
+    table = read_table(path, "manifest", "data.path", {*COLUMNS, *map(str, (columns or {}).values())})
+    names = _mapping(columns, table.header, path)
+    _need(names, table.header, path, labelled)
+    folder = _absolute(str(path.parent), "")
+    seen: dict[str, Track] = {}
+    numbers = array("Q")  # of the row of each of them
+    for number, row in table.rows:
+        track = _track(row, names, folder, table, f"manifest {path}, row {number}", labelled)
+        other = seen.setdefault(track.id, track)
+        if other is track:
+            numbers.append(number)
+        elif other != track:
             looked = ("path", "genres", "weights", *TEXTS, *NUMBERS, "split", "beats")
             differ = [name for name in looked if getattr(other, name) != getattr(track, name)]
             raise UserError(
-                f"manifest {path}: rows {first} and {number} have the same id {track.id!r} but another "
-                f"{differ[0]}: give each row an id of its own in a column `id`"
+                f"manifest {path}: rows {numbers[list(seen).index(track.id)]} and {number} have the same id "
+                f"{track.id!r} but another {differ[0]}: give each row an id of its own in a column `id`"
             )
     if not seen:
         raise UserError(f"manifest {path} has column names but no rows: add one row a track")
-    return [track for _, track in seen.values()]
+    return list(seen.values())
 
 
 def manifest_rows(tracks: Sequence[Track], folder: Path | None = None) -> list[dict[str, str]]:
@@ -240,6 +320,17 @@ def write_left_out(unusable: Sequence[Unusable], path: Path) -> None:
         table.writerows((u.track.id, u.track.path.as_posix(), u.reason, u.detail) for u in unusable)
 
 
+def none_lost(genres: Sequence[str], tracks: Sequence[Track], unusable: Sequence[Unusable]) -> None:
+    """Raises UserError where a genre has no usable song left: which, why, and the first file."""
+    if lost := set(genres).difference(*(track.genres for track in tracks)):
+        theirs = [u for u in unusable if not lost.isdisjoint(u.track.genres)]
+        reasons = ", ".join(sorted({u.reason for u in theirs}))
+        raise UserError(
+            f"no usable song is left of {some(sorted(lost))} ({reasons}; first: {theirs[0].track.path}): "
+            "give more songs or leave it out"
+        )
+
+
 def data_digest(tracks: Sequence[Track], keys: Sequence[str]) -> str:
     """12 hexadecimal digits that name what is known of songs and their sounds (`keys`), in any order and any place."""
     told = []  # a digest a row: the rows themselves would weigh more than all the rest of a run
@@ -257,21 +348,19 @@ def read_beats(path: Path) -> Beats:
     import numpy as np
 
     path = Path(path)
-    header, rows = read_table(path, "beats file", "beats")
-    if "time" not in header:
-        raise UserError(f"beats file {path} has no time column, only: {', '.join(header)}: expected time[,beat_in_bar]")
+    table = read_table(path, "beats file", "beats", ("time", "beat_in_bar"))
+    if "time" not in table.header:
+        listed = ", ".join(table.header)
+        raise UserError(f"beats file {path} has no time column, only: {listed}: expected time[,beat_in_bar]")
     times: list[float] = []
     places: list[int] = []
-    for number, row in rows:
+    for number, row in table.rows:
         where = f"beats file {path}, row {number}"
-        try:
-            time_s = float(row["time"])
-        except ValueError:
-            time_s = math.nan
+        time_s = table.number(row["time"])
         if not (math.isfinite(time_s) and time_s >= 0 and (not times or time_s > times[-1])):
             raise UserError(f"{where}: time is {row['time']!r}, expected seconds, rising from row to row")
         times.append(time_s)
-        if "beat_in_bar" in header:
+        if "beat_in_bar" in table.header:
             place = row["beat_in_bar"]
             if not re.fullmatch(r"0*[1-9][0-9]{0,3}(\.0+)?", place):
                 raise UserError(f"{where}: beat_in_bar is {place!r}, expected a whole number from 1")

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
-from genrelab.data.manifest import near
+from genrelab.data.manifest import near, some
 from genrelab.types import GROUP_KEYS, SIDES, Track, UserError
 
 if TYPE_CHECKING:
@@ -132,8 +132,10 @@ def auto_key(tracks: Sequence[Track]) -> tuple[str, str]:
         counts = groups_per_genre(labels, key_values(tracks, key))
         fewest = min(counts, key=counts.__getitem__)
         if counts[fewest] >= MIN_FOLDS:
-            return key, f"split by {key}: {many(counts, key)}"
-        why_not.append(f"{fewest} has {counts[fewest]} {key}s, fewer than {MIN_FOLDS}")
+            passed = f" ({'; '.join(why_not)})" if why_not else ""
+            return key, f"split by {key}: {many(counts, key)}{passed}"
+        n = counts[fewest]
+        why_not.append(f"{fewest} has {n} {key}{'s' * (n != 1)}, fewer than {MIN_FOLDS}")
     counts = groups_per_genre(labels, key_values(tracks, "song"))
     reason = "; ".join(why_not) or "the manifest has no column " + ", ".join(GROUP_KEYS)
     return "song", f"split by song: {many(counts, 'song')} ({reason}): songs of one artist may lie on two sides"
@@ -155,10 +157,12 @@ def _affordable(labels: Sequence[str], groups: Sequence[str], by: str, n_folds: 
         raise UserError(f"split.n_folds={n_folds}: expected at least {MIN_FOLDS}, for train, val and test")
     counts = groups_per_genre(labels, groups)
     fewest = min(counts, key=counts.__getitem__)
-    least = counts[fewest]
-    if least < 2 or len(set(groups)) < MIN_FOLDS:
+    least, in_all = counts[fewest], len(set(groups))
+    if least < 2 or in_all < MIN_FOLDS:
+        alike = [genre for genre, n in counts.items() if n == least]
+        has, each = (f"genre {fewest} has", "") if len(alike) == 1 else (f"{some(alike)} have", " each")
         raise UserError(
-            f"genre {fewest} has {least} {by}{'s' * (least != 1)}, {len(set(groups))} in all: a split by {by} needs "
+            f"{has} {least} {by}{'s' * (least != 1)}{each}, {in_all} in all: a split by {by} needs "
             f"2 in every genre (train and test) and {MIN_FOLDS} in all: {_remedy(by)}"
         )
     n = max(MIN_FOLDS, min(n_folds, least))
@@ -167,7 +171,7 @@ def _affordable(labels: Sequence[str], groups: Sequence[str], by: str, n_folds: 
 
 
 def _remedy(by: str) -> str:
-    other = "" if by == "song" else "take split=song (and say so), "
+    other = "" if by == "song" else "take split=auto, which says what it groups by, "
     return f"{other}add songs, or leave the genre out"
 
 

@@ -136,11 +136,11 @@ class FromFile:
         if not self._given:
             raise UserError("split=file needs the table of sides: give split.path=FILE.csv (columns id, side)")
         path = Path(self._given).expanduser()
-        header, table = read_table(path, "split file", "split.path")
-        if lost := [name for name in ("id", "side") if name not in header]:
-            raise UserError(f"split file {path} has no {lost[0]} column, only: {', '.join(header)}")
+        table = read_table(path, "split file", "split.path", _FIELDS)
+        if lost := [name for name in ("id", "side") if name not in table.header]:
+            raise UserError(f"split file {path} has no {lost[0]} column, only: {', '.join(table.header)}")
         rows: dict[str, dict[str, str]] = {}
-        for number, row in table:
+        for number, row in table.rows:
             row["side"] = _SIDE.get(row["side"].lower(), row["side"].lower())
             if row["side"] not in (*SIDES, "unused", "mixed"):
                 raise UserError(

@@ -14,6 +14,8 @@ from genrelab.evaluate.rejection import SCORES
 from genrelab.task.rule import Rule
 from genrelab.types import MEASURE, Labels, Scores, Track, UserError
 
+MOST_GENRES = 10_000  # more are titles, or whatever else was taken for genres
+
 
 class Task:
     """The loss of the song's scores where the aggregator is trained, plus slice_weight times that of the slices.
@@ -37,15 +39,27 @@ class Task:
 
     def labels(self, tracks: Sequence[Track]) -> Labels:
         """The genres of the tracks, by name, and the truth about each. Raises UserError for songs it cannot place."""
+        return self.placed(tracks, self.genres(tracks))
+
+    def genres(self, tracks: Sequence[Track]) -> tuple[str, ...]:
+        """The genres to learn, by name. Raises UserError for songs that have none, and where they are too many."""
         strange = [t.id for t in tracks if not t.genres]
         if strange:
             raise UserError(
                 f"{len(strange)} songs have no genre (first: {strange[0]}): songs of data.unknown want task=open_set"
             )
-        genres = tuple(
-            sorted({g for t in tracks for g in t.genres} if self.several else {str(t.genre) for t in tracks})
-        )
-        return self.placed(tracks, genres)
+        found = {g for t in tracks for g in t.genres} if self.several else {str(t.genre) for t in tracks}
+        return self.bounded(tuple(sorted(found)), len(tracks))
+
+    @staticmethod
+    def bounded(genres: tuple[str, ...], n: int) -> tuple[str, ...]:
+        """The genres of n songs. Raises UserError where nobody could mean so many."""
+        if len(genres) > MOST_GENRES:
+            raise UserError(
+                f"{n} songs have {len(genres)} genres (first: {genres[0]}), at most {MOST_GENRES} can be learned: "
+                "give the column that holds the genre"
+            )
+        return genres
 
     def placed(self, tracks: Sequence[Track], genres: tuple[str, ...]) -> Labels:
         """The truth about tracks, some of which may be of none of the genres."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from genrelab.task.single import Single
-from genrelab.types import Labels, Track, UserError
+from genrelab.types import Track, UserError
 
 
 class OpenSet(Single):
@@ -24,7 +24,7 @@ class OpenSet(Single):
         super().__init__(slice_weight, label_smoothing, score, keep, neighbours)
         self.unknown = [unknown] if isinstance(unknown, str) else [str(g) for g in unknown]
 
-    def labels(self, tracks: Sequence[Track]) -> Labels:
+    def genres(self, tracks: Sequence[Track]) -> tuple[str, ...]:
         there = sorted({str(t.genre) for t in tracks if t.genres})
         for genre in self.unknown:
             if genre not in there:
@@ -37,4 +37,4 @@ class OpenSet(Single):
         known = tuple(g for g in there if g not in self.unknown)
         if len(known) < 2:
             raise UserError(f"task.unknown leaves {len(known)} of {len(there)} genres to learn, expected at least 2")
-        return self.placed(tracks, known)
+        return self.bounded(known, len(tracks))

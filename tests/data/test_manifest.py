@@ -66,6 +66,38 @@ def test_fold_is_the_split_where_there_is_no_split(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("ends", ["\n", "\r\n", "\r"])
+def test_the_row_that_is_not_utf_8_is_named(tmp_path: Path, ends: str) -> None:
+    path = tmp_path / "latin.csv"
+    text = ends.join(["path;genre;artist", '"a\nb.wav";rock;"', 'Ann"', "", "c.wav;rock;Björk", "d.wav;rock;Zoë"])
+    path.write_bytes(text.encode("latin-1"))
+    assert f"row 4: not UTF-8 (byte {text.encode('latin-1').index(0xF6)})" in wrong(
+        path
+    )  # as a spreadsheet counts: two rows go over two lines
+
+
+SEPARATED = [
+    ("path;genres;artist;start_s\na.wav;rap:0,6|rock:0,4;Earth, Wind;12,5\n", "Earth, Wind"),
+    ('"path";"genres";"artist";"start_s"\n"a.wav";"rap:0,6|rock:0,4";"x;y";"12,5"\n', "x;y"),
+    ("path\tgenres\tartist\tstart_s\na.wav\trap:0.6|rock:0.4\tEarth, Wind; Fire\t12.5\n", "Earth, Wind; Fire"),
+    ('path,genres,artist,start_s,"a;b;c;d;e;f"\na.wav,rap:0.6|rock:0.4,x;y,12.5,\n', "x;y"),
+    ("path,genres,artist,start_s,a;b\tc;d;e;f;g;h\na.wav,rap:0.6|rock:0.4,x;y,12.5\n", "x;y"),
+]
+
+
+@pytest.mark.parametrize(("text", "artist"), SEPARATED)
+def test_the_header_says_what_separates_cells(tmp_path: Path, text: str, artist: str) -> None:
+    (track,) = read_manifest(table(tmp_path, text))
+    assert (track.path, track.artist, track.start_s) == (tmp_path / "a.wav", artist, 12.5)
+    assert track.genres == ("rap", "rock") and track.weights == pytest.approx((0.6, 0.4))
+
+
+def test_names_that_are_mapped_say_it_too(tmp_path: Path) -> None:
+    path = table(tmp_path, "file;label, of;a,b,c,d,e\na.wav;rock;\n")
+    (track,) = read_manifest(path, {"path": "file", "genre": "label, of"})
+    assert (track.path, track.genres) == (tmp_path / "a.wav", ("rock",))
+
+
+@pytest.mark.parametrize("ends", ["\n", "\r\n", "\r"])
 @pytest.mark.parametrize("mark", ["", "\ufeff"])
 def test_marks_line_ends_blank_lines_and_accents(tmp_path: Path, mark: str, ends: str) -> None:
     text = ends.join([f"{mark}path,genre,artist", "é/ü [1] #~.wav,Música,Björk", "", ",,", "b.wav,rock", ""])
@@ -106,7 +138,12 @@ def test_a_relative_manifest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
         ("path,genre\n", ["no rows"]),
         ("file,genre\na,b\n", ["no path column", "file, genre", "data.columns.path="]),
         ("path,label\na,b\n", ["no genre column", "path, label", "data.columns.genre="]),
-        ("path;genre\na;b\n", ["semicolons"]),
+        ("path|genre\na|b\n", ["no path column", "path|genre"]),
+        ("Path,Genre\na,b\n", ["data.columns.path=Path"]),
+        ("path;genre;start_s\na.wav;rock;1,5\nb.wav;rock;1.000,5\n", ["row 3", "'1.000,5'"]),
+        ("path;genre\na.wav;rock;pop\n", ["row 2", "3 cells under 2 columns", "a semicolon in double quotes"]),
+        ("path\tgenre\na.wav\trock\tpop\n", ["row 2", "a tab in double quotes"]),
+        ("path\tgenre\tstart_s\na.wav\trock\t1,5\n", ["row 2", "'1,5'"]),
         ("path,genre\na.wav,rock\n,rock\n", ["row 3", "path is empty"]),
         ("path,genre\na.wav,rock\nb.wav,\n", ["row 3", "genre is empty"]),
         ("path,genre\na.wav,rock\nb.wav, | \n", ["row 3", "genre is empty"]),
@@ -127,8 +164,10 @@ def test_a_relative_manifest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
         ("path,genre\na.wav,rock\na.flac,rock\n", ["rows 2 and 3", "path"]),
         ("path,genre,path\na.wav,rock,b\n", ["path twice"]),
         ("path,genre\na.wav,rock,pop\n", ["row 2", "3 cells under 2 columns", "double quotes"]),
-        ('path,genre\n"a.wav,rock\n', ["not CSV"]),
-        ("path,genre\na\0.wav,rock\n", ["not CSV"]),
+        ('path,genre\na.wav,rock\n"b.wav,rock\nc.wav,rock\n', ["row 3", "not CSV", "quote not closed"]),
+        ('path,genre\n"a" b.wav,rock\n', ["row 2", "not CSV", "twice"]),
+        ("path,genre\na\0.wav,rock\n", ["row 2", "not CSV", "NUL"]),
+        ('path,genre\n"a\nb.wav",rock\n\nc.wav,\n', ["row 4", "genre is empty"]),
     ],
 )
 def test_what_is_wrong_is_said(tmp_path: Path, text: str, said: list[str]) -> None:
@@ -230,6 +269,7 @@ def test_beats(tmp_path: Path) -> None:
     assert beats.beat_in_bar.tolist() == [4, 1, 2]
     assert (beats.source, beats.confidence) == ("annotated", 1.0)
     assert read_beats(table(tmp_path, "time\n0.5\n")).beat_in_bar is None
+    assert read_beats(table(tmp_path, "time;beat_in_bar\n0,5;4\n1,25;1\n")).times_s.tolist() == [0.5, 1.25]
 
 
 @pytest.mark.parametrize(

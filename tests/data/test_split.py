@@ -150,7 +150,7 @@ def test_auto_falls_back_to_songs_never_to_studios() -> None:
     assert split.kind == "song"
     assert split.groups == split.ids
     assert "split by song" in split.notes[0]
-    assert "1 artists" in split.notes[0]
+    assert "(a has 1 artist, fewer than 3)" in split.notes[0]
 
 
 def test_song_keeps_windows_of_a_recording_together() -> None:
@@ -192,7 +192,8 @@ def test_two_groups_in_a_genre(seed: int) -> None:
 def test_impossible_splits_are_refused() -> None:
     said = wrong(auto(by="artist"), corpus({"metal": 1, "pop": 9}))
     assert "metal has 1 artist," in said
-    assert "split=song" in said
+    assert "split=auto" in said
+    assert "a, b have 1 artist each, 2 in all" in wrong(auto(by="artist"), corpus({"a": 1, "b": 1}))
     assert "metal has 1 artist," in wrong(KFold("artist", 5), corpus({"metal": 1, "pop": 9}))
     assert "too few" in wrong(auto(by="artist"), corpus({"a": 2, "b": 2}))
     assert "it has artist" in wrong(auto(by="album"), corpus({"a": 5, "b": 5}))
