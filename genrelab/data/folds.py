@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator, Sequence
-from itertools import permutations
+from itertools import permutations, product
 
 import numpy as np
 
 _TRIES = 50  # seeds of which the best is taken
 _WORK = 40_000  # groups x seeds at most: a corpus of many small groups balances at once
 _SWAPS = 64  # groups up to which pairs are swapped, too
+_EXACT = 8  # groups up to which every single split is looked at, where none was found: 3 ** 8 of them
 _GOOD = 0.02  # of a genre's songs: a balance that needs no further seed
 
 
@@ -117,6 +118,15 @@ def _best(table: _Table, seed: int, *, single: bool) -> np.ndarray:
     return _mended(table, best[1], single=single) if any(best[0][:-2]) else best[1]
 
 
+def _of_all(table: _Table) -> np.ndarray:
+    """The best of all single splits, (groups,): 0 train, 1 test, 2 val; ordered as in `_Table.sides`."""
+    every = np.array([*product(range(3), repeat=table.n_groups)])
+    train, test, val = ((every == side) @ table.songs / table.songs.sum(axis=0) for side in range(3))
+    bad = (train == 0).sum(axis=1) + (test == 0).sum(axis=1)
+    distance = np.abs(np.hstack([test, val]) - 1 / table.n_folds).max(axis=1)
+    return every[np.lexsort((distance, (val == 0).sum(axis=1), (val == 0).all(axis=1), bad))[0]]
+
+
 def grouped_folds(labels: Sequence[str], groups: Sequence[str], n_folds: int, seed: int) -> np.ndarray:
     """(songs,) fold 0 .. n_folds-1 of each song: no group on two folds, genres as even as the groups allow.
 
@@ -134,5 +144,7 @@ def single_split(labels: Sequence[str], groups: Sequence[str], n_folds: int, see
     """
     table = _Table(labels, groups, n_folds)
     fold = _best(table, seed, single=True)
-    _, (test, val) = table.sides(fold)
+    (bad, empty, *_), (test, val) = table.sides(fold)
+    if (bad or empty) and table.n_groups <= _EXACT:
+        fold, test, val = _of_all(table), 1, 2
     return np.select([fold == test, fold == val], ["test", "val"], "train")[table.group]

@@ -117,6 +117,16 @@ def test_every_fold_holds_every_genre_where_the_groups_allow_it() -> None:
             assert set(genres_on(tracks, split, "train")) == set("abcde")
 
 
+def test_a_split_of_few_groups_is_found_where_there_is_one() -> None:
+    """Single moves and swaps of groups do not lead to it."""
+    rows = ["c3", "d1", "d3", "b3", "a1", "c0", "a4", "c3", "b3", "b2", "b1", "c3", "d4"]
+    tracks = [song(i, genre, artist=artist) for i, (genre, artist) in enumerate(rows)]
+    for seed in range(4):
+        (split,) = auto(by="artist").splits(tracks, seed)
+        assert set(genres_on(tracks, split, "train")) == set(genres_on(tracks, split, "test")) == set("abcd")
+        assert genres_on(tracks, split, "val")
+
+
 def test_shares_and_seeds() -> None:
     tracks = corpus(dict.fromkeys("abc", 40), songs=1)
     (split,) = auto().splits(tracks, 0)
