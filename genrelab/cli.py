@@ -29,6 +29,7 @@ def verbs() -> dict[str, str]:
         "embed": "write the embeddings of a run's songs to a parquet file",
         "eval": "test a finished run on another collection",
         "look": "draw a song as every front-end sees it: a page and pictures",
+        "prepare": "fill the store with songs and pictures, and train nothing",
         "probe": "take cues away from a run's test songs, one by one, and say what each costs",
         "promote": "register a run's model in MLflow as the champion, to be served",
         "rerun": "train a run once more and say whether its answers are the same to the bit",
@@ -62,6 +63,10 @@ def _done(words: list[str]) -> int:
     if "store=" in words:
         print("genrelab: store= gives no folder: store=DIR, or leave it out for ./.genrelab", file=sys.stderr)
         return 2
+    if words[:1] == ["prepare"]:  # its words are Hydra's, as those of training are
+        from genrelab.commands import prepare
+
+        return prepare.main(words[1:])
     if words and words[0] in verbs():
         return verb(words[0], words[1:])
     if words and "=" not in words[0] and not words[0].startswith(("-", "+", "~")):
@@ -112,7 +117,7 @@ def help_text() -> str:
     lines = [USAGE, "verbs"]
     lines += [f"  {name:<10}{line}" for name, line in verbs().items()]
     lines += ["", "groups and their choices"]
-    lines += [f"  {group:<12}{', '.join(choices)}" for group, choices in groups().items() if choices]
+    lines += [f"  {group:<16}{', '.join(choices)}" for group, choices in groups().items() if choices]
     lines += [
         "",
         "The store is store=DIR, else $GENRELAB_STORE, else ./.genrelab. Exit codes: 0 done, 1 failed, 2 wrong words.",

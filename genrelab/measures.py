@@ -15,10 +15,9 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from filelock import FileLock
-
+from genrelab import room
 from genrelab.audio import decode, guarded
-from genrelab.store import COMMIT_EVERY, Files, Heard, Progress, _stamp, each
+from genrelab.store import COMMIT_EVERY, Files, Heard, Progress, Share, _stamp, each
 from genrelab.types import Track, digest
 
 if TYPE_CHECKING:
@@ -28,7 +27,9 @@ if TYPE_CHECKING:
 Work = Callable[["np.ndarray", int], bytes]  # a wave and its sample rate -> what is kept of it
 
 
-def measured(tracks: Sequence[Track], *, sample_rate: int, store: Path, progress: Progress) -> pd.DataFrame:
+def measured(
+    tracks: Sequence[Track], *, sample_rate: int, store: Path, progress: Progress, share: Share | None = None
+) -> pd.DataFrame:
     """A row a track, in their order, with the columns of `audio.measure.COLUMNS`; NaN where it cannot be decoded.
 
     Measured at each file's own rate, but for the MFCCs: those are of the sound at `sample_rate` Hz. Where the manifest
@@ -45,7 +46,7 @@ def measured(tracks: Sequence[Track], *, sample_rate: int, store: Path, progress
 
     annotated = all(t.tempo_bpm for t in tracks)
     version = digest(measure.version(), sample_rate, annotated)
-    _, said = kept(tracks, "measuring songs", version, work, store=store, progress=progress)
+    _, said = kept(tracks, "measuring songs", version, work, store=store, progress=progress, share=share)
     nothing = [None] * len(measure.COLUMNS)
     rows = [nothing if s is None else json.loads(s) for s in said]
     table = pd.DataFrame(rows, columns=list(measure.COLUMNS), dtype=float)
@@ -57,11 +58,19 @@ def measured(tracks: Sequence[Track], *, sample_rate: int, store: Path, progress
 
 
 def kept(
-    tracks: Sequence[Track], what: str, version: str, work: Work, *, store: Path, progress: Progress
+    tracks: Sequence[Track],
+    what: str,
+    version: str,
+    work: Work,
+    *,
+    store: Path,
+    progress: Progress,
+    share: Share | None = None,
 ) -> tuple[list[Heard], list[bytes | None]]:
     """What is known of each track's file, and `work(wave, sample_rate)` of its sound at the file's own rate.
 
-    None where the file cannot be used. Done once for a sound and a version, by one process at a time.
+    None where the file cannot be used. Done once for a sound and a version, by one process at a time, or one
+    a share of the work.
     """
     cache = store / "cache"
     files = Files(cache / "sounds.sqlite")
@@ -73,7 +82,7 @@ def kept(
         return [i for i in range(len(tracks)) if i not in heard or not (heard[i].reason or heard[i].key in said)]
 
     if todo():
-        with FileLock(cache / "measures.lock"):
+        with room.lock(cache / "measures.lock", share):
             said = shelf.all()  # another process may have measured while we waited
             heard |= {i: h for i in todo() if (h := files.find(tracks[i]))}
             waiting, new, stamps = todo(), {}, []

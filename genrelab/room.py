@@ -8,9 +8,12 @@ from __future__ import annotations
 import fcntl
 import os
 import shutil
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
+
+from filelock import FileLock
 
 HELD = ".held"
 
@@ -26,6 +29,18 @@ def hold(folder: Path) -> IO[bytes]:
                 os.utime(folder)
                 return held
             held.close()
+
+
+@contextmanager
+def lock(path: Path, share: tuple[int, int] | None = None) -> Iterator[None]:
+    """Holds a lock alone; or, with a share (which of how many), together with those who hold other shares of it."""
+    if share is None:
+        with FileLock(path):
+            yield
+        return
+    with FileLock(f"{path}-{share[0]}-of-{share[1]}"), path.open("ab") as together:
+        fcntl.flock(together, fcntl.LOCK_SH)  # what FileLock asks for alone
+        yield
 
 
 def parts(cache: Path) -> list[tuple[float, int, Path]]:

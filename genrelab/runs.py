@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from genrelab import __version__, cards, compose, environment, sweep
+from genrelab import __version__, cards, compose, environment, shards, sweep
 from genrelab.data.manifest import manifest_rows, write_left_out
 from genrelab.report.console import BAR, say, show
 from genrelab.report.table import NAMES
@@ -23,6 +23,7 @@ def train(config: compose.Config, tracker: Any, resumed: Any = None) -> dict[str
     from genrelab.stacked import inherited
 
     cards.check(config)
+    shards.unasked(config)
     config = inherited(config)
     prepared = compose.prepare(config, BAR)
     if prepared.unusable:

@@ -8,7 +8,8 @@
 
 Pictures are drawn from the kept samples, so that a second front-end decodes nothing, and a learned one or an
 augmentation hears the same. A picture's rows are written and flushed before the index names them, so a killed writer
-leaves nothing that is read. Songs are decoded in processes of their own (`audio.guarded`), which may die.
+leaves nothing that is read. Songs are decoded in processes of their own (`audio.guarded`), which may die. Processes
+that share the work (`prepare.shards`) write into one file at the same time, each into rows that it has taken before.
 """
 
 from __future__ import annotations
@@ -25,7 +26,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from filelock import FileLock
 
 from genrelab import room
 from genrelab.audio import decode, guarded, pcm
@@ -33,7 +33,9 @@ from genrelab.front.base import Front
 from genrelab.types import Track, Unusable, digest
 
 Progress = Callable[[str, int, int], None]  # what, done, of how many
+Share = tuple[int, int]  # which part, from 0, of how many
 COMMIT_EVERY = 32  # songs: what an interrupt loses at most
+APART = 2**16  # bytes: machines that share a folder write whole pages, which must not be another's
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +129,7 @@ class Shelf:
         self.data = folder / ("samples.i16" if dtype is np.int16 else "pictures.f16")
         self.db = sqlite3.connect(folder / "index.sqlite", timeout=60)
         self.db.execute("create table if not exists pictures (key text primary key, first integer, n_frames integer)")
+        self.db.execute("create table if not exists taken (one integer primary key check (one = 1), rows integer)")
         if not self.db.execute("pragma user_version").fetchone()[0]:
             self.db.execute(f"pragma user_version = {n_bins}")  # who looks after the store knows no front-end
 
@@ -135,34 +138,48 @@ class Shelf:
         return {k: (first, n) for k, first, n in self.db.execute("select key, first, n_frames from pictures")}
 
     @contextmanager
-    def writing(self) -> Iterator[Callable[[Sequence[tuple[str, np.ndarray]]], None]]:
-        """One process at a time; the function it gives appends pictures (frames, F) under their keys."""
-        with FileLock(self.folder / ".lock"):
+    def writing(self, share: Share | None = None) -> Iterator[Callable[[Sequence[tuple[str, np.ndarray]]], None]]:
+        """The function it gives appends pictures (frames, F) under their keys.
+
+        One process at a time; with a share of the work, one process a share.
+        """
+        with ExitStack() as locks:
+            locks.enter_context(room.lock(self.folder / ".lock", share))
             self.data.touch()
-            with self.data.open("r+b") as file:
-                row_bytes = 2 * self.n_bins
-                end = self.db.execute("select max(first + n_frames) from pictures").fetchone()[0] or 0
-                known = set(self.places())
+            file = locks.enter_context(self.data.open("r+b"))
+            with self.db:
+                end = "select coalesce(max(first + n_frames), 0) from pictures"
+                at_least = f"max(({end}), coalesce((select rows from taken), 0))" if share else f"({end})"
+                self.db.execute(f"insert or replace into taken values (1, {at_least})")
+            known = set(self.places())
 
-                def append(pictures: Sequence[tuple[str, np.ndarray]]) -> None:
-                    nonlocal end
-                    if not pictures:
-                        return
-                    file.seek(end * row_bytes)
-                    index = []
-                    for key, picture in pictures:
-                        if key in known:  # the same sound may stand in a manifest twice
-                            continue
-                        known.add(key)
-                        file.write(np.ascontiguousarray(picture, dtype=self.dtype).tobytes())
-                        index.append((key, end, len(picture)))
-                        end += len(picture)
-                    file.flush()
-                    os.fsync(file.fileno())
-                    with self.db:
-                        self.db.executemany("insert or ignore into pictures values (?, ?, ?)", index)
+            def append(pictures: Sequence[tuple[str, np.ndarray]]) -> None:
+                new = {k: p for k, p in pictures if k not in known}  # the same sound may stand in a manifest twice
+                if not new:
+                    return
+                known.update(new)
+                n_frames = [len(p) for p in new.values()]
+                first = self._take(sum(n_frames), APART if share else 1) + np.cumsum([0, *n_frames[:-1]])
+                file.seek(int(first[0]) * 2 * self.n_bins)
+                for picture in new.values():
+                    file.write(np.ascontiguousarray(picture, dtype=self.dtype).tobytes())
+                file.flush()
+                os.fsync(file.fileno())
+                with self.db:
+                    rows = zip(new, first.tolist(), n_frames, strict=True)
+                    self.db.executemany("insert or ignore into pictures values (?, ?, ?)", rows)
 
-                yield append
+            yield append
+
+    def _take(self, n_rows: int, apart: int) -> int:
+        """The first of so many rows that nobody else will write, the first that begins `apart` bytes after the last."""
+        row_bytes = 2 * self.n_bins
+        with self.db:
+            self.db.execute("begin immediate")
+            (end,) = self.db.execute("select rows from taken").fetchone()
+            first = -(-(-(-end * row_bytes // apart) * apart) // row_bytes)
+            self.db.execute("update taken set rows = ?", (first + n_rows,))
+        return int(first)
 
     def rows(self) -> np.ndarray:
         """All whole rows (n, F), memory-mapped, read only; a writer may be in the middle of the next."""
@@ -192,11 +209,13 @@ def pictures(
     store: Path,
     progress: Progress,
     budget_gb: float | None = None,
+    share: Share | None = None,
 ) -> tuple[list[Track], Pictures, list[Unusable]]:
     """The usable tracks with their pictures, and the others with their reasons. Computes what is not stored yet.
 
     A learned front-end's pictures change with every step: what is stored for it is the wave. Above budget_gb, what was
-    unused for longest makes room; where that is not enough, decoded songs are not kept.
+    unused for longest makes room; where that is not enough, decoded songs are not kept. share: of how many processes
+    that fill the store side by side this is which; the tracks are its own.
     """
     files = Files(store / "cache" / "files.sqlite")
     if front.learned:
@@ -214,8 +233,8 @@ def pictures(
     if todo():
         sounds = shelf if front.learned else shelf_of_waves(store, sample_rate)
         with ExitStack() as stack:
-            keep = stack.enter_context(sounds.writing())
-            draw = keep if shelf is sounds else stack.enter_context(shelf.writing())
+            keep = stack.enter_context(sounds.writing(share))
+            draw = keep if shelf is sounds else stack.enter_context(shelf.writing(share))
             heard |= {i: h for i in todo() if (h := files.find(tracks[i]))}
             places, kept = shelf.places(), sounds.places()  # another process may have written while we waited
             there, work = sounds.rows(), todo()

@@ -53,7 +53,7 @@ KNOWS = {  # a room of genrelab -> the rooms that it may import
     "room": set(),
     "store": {"types", "audio", "front", "room"},
     "data": {"types", "audio", "front", "slice", "store"},
-    "measures": {"types", "audio", "store"},
+    "measures": {"types", "audio", "store", "room"},
     "baselines": {"types", "evaluate", "audio", "store", "measures"},
     "augment": {"types", "audio", "front", "slice", "store", "data"},
     "texture": set(),

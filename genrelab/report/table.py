@@ -114,6 +114,23 @@ def unusable_table(unusable: Sequence[Unusable]) -> RenderableType:
     return Group(table, *texts(*lines))
 
 
+def shards_table(rows: Sequence[Mapping[str, Any]]) -> RenderableType:
+    """A row a shard of `prepare`: dicts of overrides, status, reason, and of `shards.Filled.row` where it was done."""
+    table = _table(f"{len(rows)} {'shard' if len(rows) == 1 else 'shards'}")
+    table.add_column("words", overflow="fold", ratio=1)
+    for name in ("songs", "left out", "heard now, min", "s"):
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("", overflow="fold", ratio=2)
+    alike = set.intersection(*(set(r["overrides"]) for r in rows)) if len(rows) > 1 else set()
+    for row in rows:
+        counts = 4 * [NONE]
+        if row["status"] == "FINISHED":
+            counts = [f"{row[k]:,}" for k in ("songs", "unusable")]
+            counts += [f"{row['heard_s'] / 60:,.1f}", f"{row['wall_s']:,.1f}"]
+        table.add_row(*texts(" ".join(w for w in row["overrides"] if w not in alike), *counts, row["reason"]))
+    return table
+
+
 def sentence(name: str, other: str, d: Difference) -> str:
     """E.g. "mel-gru - stft-vote: +4.1 points [1.2, 7.0], paired on 240 songs"."""
     on = f"paired on {d.n} songs" if d.paired else f"unpaired, {d.n} and {d.n_other} songs"
