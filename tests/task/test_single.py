@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from genrelab.task.base import MOST_GENRES
 from genrelab.types import UserError
 from tests.parts import part
 from tests.task.contract import OWNER, cross_entropy, scores, tracks
@@ -55,6 +56,14 @@ def test_labels() -> None:
     assert labels.target.dtype == np.float32
     np.testing.assert_array_equal(labels.target, np.eye(3)[[2, 0, 1, 0]])
     assert labels.known.all()
+
+
+@pytest.mark.parametrize("name", ["single", "multi"])
+def test_titles_are_no_genres(name: str) -> None:
+    task = part(f"task/{name}")
+    assert len(task.genres(tracks(*(f"g{i}" for i in range(MOST_GENRES))))) == MOST_GENRES
+    with pytest.raises(UserError, match=rf"^{MOST_GENRES + 1} songs have {MOST_GENRES + 1} genres \(first: g0\)"):
+        task.genres(tracks(*(f"g{i}" for i in range(MOST_GENRES + 1))))
 
 
 def test_soft_labels_are_learned_as_they_weigh_and_tested_on_the_heaviest() -> None:
