@@ -6,9 +6,10 @@ Figures carry the time at which they were written, and MLflow's database keeps o
 from __future__ import annotations
 
 import getpass
+import json
 import sqlite3
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -39,14 +40,14 @@ def about_data(text: str) -> Entry:
     return {"do": "about_data", "text": text[:NOTE_CHARS]}
 
 
-def data_set(rows: Sequence[Mapping[str, str]], name: str, named: str) -> Entry:
-    """A manifest as a run's input; named: its digest."""
+def data_set(row: Mapping[str, str], n: int, name: str, named: str) -> Entry:
+    """A manifest of n rows as a run's input, known by one of them: all cells are texts. named: its digest."""
     import pandas as pd
     from mlflow.data.pandas_dataset import from_pandas
 
-    made = from_pandas(pd.DataFrame(rows), name=name, digest=named)._to_mlflow_entity()
-    keys = ("name", "digest", "source_type", "source", "schema", "profile")
-    return {"do": "data_set", "values": {k: getattr(made, k) for k in keys}}
+    made = from_pandas(pd.DataFrame([row]), name=name, digest=named)._to_mlflow_entity()
+    values = {k: getattr(made, k) for k in ("name", "digest", "source_type", "source", "schema")}
+    return {"do": "data_set", "values": values | {"profile": json.dumps({"num_rows": n, "num_elements": n * len(row)})}}
 
 
 def end(status: str, end_ms: int | None = None) -> Entry:

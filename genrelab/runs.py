@@ -203,7 +203,8 @@ def begin(
     # of a run that goes on, too, what it lacks: it may have been killed before this
     known = run.client.get_run(run.id).data.params if resumed and run.client else {}
     run.params({k: v for k, v in flat(compose.identity(config)).items() if k not in known})
-    run.dataset(manifest_rows(prepared.tracks), prepared.name, prepared.digest)
+    (row,) = manifest_rows(prepared.tracks[:1])
+    run.dataset(row, len(prepared.tracks), prepared.name, prepared.digest)
     return run
 
 

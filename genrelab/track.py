@@ -8,7 +8,7 @@ import os
 import re
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -114,10 +114,10 @@ class Run:
     def params(self, values: Mapping[str, object]) -> None:
         self._write(entries.params(values))
 
-    def dataset(self, rows: Sequence[Mapping[str, str]], name: str, digest: str) -> None:
-        """The manifest as the run's input."""
+    def dataset(self, row: Mapping[str, str], n: int, name: str, digest: str) -> None:
+        """The manifest of n such rows as the run's input."""
         if self.journal is not None:
-            self._write(entries.data_set(rows, name, digest))
+            self._write(entries.data_set(row, n, name, digest))
 
     def write_last(self, entry: Entry) -> None:
         """Writes an entry of a run that this process has not begun."""

@@ -50,7 +50,7 @@ def tracked(uri: str) -> server.Server:
 def write(run: Run, between: Callable[[], None] = lambda: None) -> None:
     """A run as trainings write it, without the training."""
     run.params({f"part.{i}": i for i in range(120)})
-    run.dataset([{"path": "a.wav", "genre": "rock"}], "data", "abc")
+    run.dataset({"path": "a.wav", "genre": "rock"}, 1, "data", "abc")
     run.describe_data("What the songs are.")
     for epoch in range(EPOCHS):
         run.metrics({"val/loss": 1 / (epoch + 1), "train/loss": 0.3, "val/none": math.nan}, epoch)
