@@ -64,6 +64,21 @@ def test_mean_is_the_mean_probability(several: bool) -> None:
     np.testing.assert_allclose(agg.probabilities(agg(z, mask, scores))[0].numpy(), p.mean(0), atol=1e-6)
 
 
+@pytest.mark.parametrize("name", ["confidence", "mean", "vote"])
+def test_certainty_has_a_score_and_stays_nearly_certain(name: str) -> None:
+    """A loss has no use for endless scores, and what follows must still tell 1 from .99999."""
+    for several in (False, True):
+        agg, (z, mask, scores) = made(name, several=several), song(3)
+        scores = torch.where(torch.arange(K) == 1, 300.0, -300.0).expand_as(scores)
+        out = agg(z, mask, scores)[0]
+        assert out.isfinite().all()
+        np.testing.assert_allclose(agg.probabilities(out).numpy(), np.eye(K)[1], atol=1e-5)
+    tiny = torch.tensor([[1e-5, 1 - 1e-5]])
+    for several in (False, True):
+        agg = made(name, 2, several)
+        assert torch.allclose(agg.probabilities(agg.log_scores(tiny)), tiny, rtol=0.02)
+
+
 def test_logits_are_the_mean_score() -> None:
     z, mask, scores = song(11)
     for several in (False, True):
@@ -133,7 +148,7 @@ def test_equally_sure_slices_are_kept_together(top_k: float) -> None:
         np.testing.assert_allclose(probabilities("confidence", rows, top_k=top_k), [0.5, 0.5, 0], atol=1e-6)
 
 
-@pytest.mark.parametrize("top_k", [0, -1, 2.5, -0.5])
+@pytest.mark.parametrize("top_k", [0, -1, 2.5, 1.5, -0.5])
 def test_a_top_k_that_is_none_is_refused(top_k: float) -> None:
     with pytest.raises(ValueError, match=rf"agg.top_k={top_k}: expected"):
         made("confidence", top_k=top_k)

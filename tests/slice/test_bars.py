@@ -153,6 +153,16 @@ def test_nonsense_is_refused_by_name(choice: str, wrong: dict[str, object], said
         part(f"slice/{choice}", **wrong)
 
 
+def test_the_least_and_the_most_that_make_sense_are_taken() -> None:
+    one = {"n_frames": 1, "fallback": {"n_frames": 1}}
+    assert len(part("slice/bars", **one, n_bars=1, min_confidence=0).spans(30, steady(120, 5))) == 1
+    sure = part("slice/beats", **one, n_beats=1, min_confidence=1)
+    assert sure.follows(steady(120, 2), 30)
+    assert not sure.follows(beats([0, 0.5], confidence=0.999), 30)
+    with pytest.raises(ValueError, match=r"slice\.shortest_s=2, slice\.longest_s=2: expected"):
+        part("slice/bars", shortest_s=2, longest_s=2)
+
+
 # --- One rhythm, three tempi ---
 
 TEMPI = (80, 100, 140)
