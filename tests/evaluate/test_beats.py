@@ -39,6 +39,11 @@ def test_f_measure_by_hand(reference, estimated, expected):
     assert f_measure(reference, estimated) == pytest.approx(expected)
 
 
+def test_what_lies_exactly_a_window_away_is_a_hit():
+    assert f_measure([1.0, 3.0], [1.5, 2.5], window_s=0.5) == 1
+    assert f_measure([1.0], [1.5], window_s=0.499) == 0
+
+
 @settings(deadline=None, max_examples=300)
 @given(TIMES, TIMES)
 def test_no_pairing_has_more_hits(reference, estimated):

@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.stats import t
 
 from genrelab.evaluate import METRICS, Predictions, bootstrap, confusion, difference, from_confusion, song_groups
 
@@ -85,6 +86,12 @@ def test_a_genre_with_one_group_adds_no_variance():
     assert got["balanced_accuracy"].hi <= 0.75
     assert got["accuracy"].hi > got["accuracy"].lo
     assert not got["accuracy"].reliable
+
+
+def test_two_groups_in_a_genre_are_an_interval():
+    truth, groups = np.array([0, 0, 1, 1]), np.array(["a", "b", "c", "d"])
+    got = bootstrap(truth, np.array([0, 1, 1, 0]), groups, 2, n_boot=200, seed=0)["accuracy"]
+    assert (got.lo, got.hi, got.n_groups_min) == (0, 1, 2)
 
 
 def test_five_groups_a_genre_are_reliable():
@@ -184,6 +191,11 @@ def test_what_cannot_be_compared_is_refused():
         difference(a, a, "f1", n_boot=10, seed=0)
     with pytest.raises(ValueError, match="occurs twice"):
         predictions(truth[:2], decided[:2], groups[:2], ["x", "x"])
+    for n_truth, n_decided, n_groups in ((1, 2, 2), (2, 1, 2), (2, 2, 1), (0, 0, 0)):
+        with pytest.raises(ValueError, match="expected as many, at least 1"):
+            predictions(truth[:n_truth], decided[:n_decided], groups[:n_groups], ["x", "y"][: max(n_truth, n_decided)])
+    with pytest.raises(ValueError, match="expected as many"):
+        bootstrap(truth, decided, groups[1:], 2, n_boot=10, seed=0)
 
 
 def test_too_few_groups_have_a_difference_and_no_interval():
@@ -219,6 +231,47 @@ def test_groupings_that_cross_have_an_interval_that_holds_the_truth():
         assert d.reliable and d.lo <= d.points <= d.hi
         held.append(d.lo <= 0 <= d.hi)
     assert 0.9 <= np.mean(held) <= 0.995
+
+
+def test_the_error_where_groupings_cross_is_that_of_econometrics():
+    """statsmodels' covariance that is robust to two ways of clustering (Cameron, Gelbach & Miller 2011)."""
+    import statsmodels.api as sm
+
+    rng = np.random.default_rng(0)
+    n, ids = 400, [str(i) for i in range(400)]
+    artist, studio, truth = rng.integers(0, 20, n), rng.integers(0, 12, n), rng.integers(0, 2, n)
+    lean = rng.normal(0, 1, 20)[artist] + rng.normal(0, 1, 12)[studio]
+    decided = [np.where(sign * lean + rng.normal(0, 1, n) > -0.5, truth, 1 - truth) for sign in (1, -1)]
+    a, b = (Predictions(ids, truth, d, g, 2) for d, g in zip(decided, (artist, studio), strict=True))
+    got = difference(a, b, "accuracy", n_boot=20_000, seed=0)
+    gained = (decided[0] == truth) * 1.0 - (decided[1] == truth)
+    model = sm.OLS(gained, np.ones(n)).fit(cov_type="cluster", cov_kwds={"groups": np.stack([artist, studio], 1)})
+    half = t.ppf(0.975, 12 - 1) * model.bse[0]
+    assert got.points == pytest.approx(gained.mean())
+    assert (got.hi - got.lo) / 2 == pytest.approx(half, rel=0.04)
+    assert (got.hi + got.lo) / 2 == pytest.approx(got.points)
+    assert got.n_groups_min == min(len(set(studio[truth == k])) for k in (0, 1))
+
+
+def test_where_groupings_cross_the_interval_stays_within_what_can_be():
+    truth = np.zeros(12, int)
+    artist, studio = np.arange(12) % 3, np.arange(12) // 4
+    right, wrong = np.zeros(12, int), np.where(np.arange(12) % 5 < 3, 1, 0)
+    ids = [str(i) for i in range(12)]
+    a, b = Predictions(ids, truth, right, artist, 2), Predictions(ids, truth, wrong, studio, 2)
+    assert difference(a, b, "accuracy", n_boot=500, seed=0).hi == 1
+    assert difference(b, a, "accuracy", n_boot=500, seed=0).lo == -1
+
+
+def test_runs_on_other_songs_of_one_group_have_no_interval():
+    ids = [str(i) for i in range(8)]
+    a = Predictions(ids[:4], np.zeros(4, int), np.array([0, 0, 0, 1]), np.arange(4), 2)
+    b = Predictions(ids[4:], np.zeros(4, int), np.array([0, 1, 1, 1]), np.zeros(4), 2)
+    for one, other in ((a, b), (b, a)):
+        got = difference(one, other, "accuracy", n_boot=20, seed=0)
+        assert abs(got.points) == 0.5
+        assert (got.paired, got.n_groups_min) == (False, 1)
+        assert np.isnan([got.lo, got.hi]).all()
 
 
 def test_crossing_is_wider_than_either_grouping_alone():

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from scipy.stats import binom, t
+from scipy.stats import binom, t, ttest_ind, ttest_rel
 from statsmodels.stats.multitest import multipletests
 
 from genrelab.evaluate.intervals import Predictions, difference
@@ -137,6 +137,57 @@ def test_runs_without_luck_have_none():
     c = compare(blocks, arms, [[Pair(0, 2 * s, 2 * s + 1) for s in range(10)]], n_boot=300, seed=0)[0]
     assert c.seed_sd < 0.02
     assert c.hi - c.lo < 1.3 * (c.songs_hi - c.songs_lo)
+
+
+def reaching(shares: list[list[int]], groups: int = 6) -> list[Decided]:
+    """A block a row of these, of runs that are right on so many of ten songs of every group: only luck tells them."""
+    groups_of, truth = np.repeat(np.arange(groups).astype(str), 10), np.zeros(10 * groups, int)
+    of_song = np.tile(np.arange(10), groups)
+    return [
+        Decided(groups_of, truth, np.stack([np.where(of_song < s, 0, 1) for s in own]), 1, "accuracy") for own in shares
+    ]
+
+
+def test_where_groups_do_not_differ_seeds_are_compared_by_students_test():
+    a, b = [5, 7, 6], [2, 3, 5]
+    c = compare(reaching([a + b]), [[0] * 3 + [1] * 3], [[Pair(0, i, 3 + i) for i in range(3)]], n_boot=50, seed=0)[0]
+    known = ttest_ind(a, b)
+    ends = known.confidence_interval(0.95)
+    assert (c.points, c.df, c.p) == pytest.approx((4 / 15, 4, known.pvalue))
+    assert (c.lo, c.hi) == pytest.approx((ends.low / 10, ends.high / 10))
+    assert c.seed_sd == pytest.approx(np.sqrt((np.var(a, ddof=1) + np.var(b, ddof=1)) / 2) / 10)
+    assert (c.songs_lo, c.songs_hi) == pytest.approx((c.points, c.points))
+    own = reached(reaching([a + b]), [[0] * 3 + [1] * 3], n_boot=50, seed=0)
+    half = t.ppf(0.975, 4) * c.seed_sd / np.sqrt(3)
+    assert own[0] == pytest.approx((0.6, 0.6 - half, 0.6 + half))
+    assert own[1] == pytest.approx((1 / 3, 1 / 3 - half, 1 / 3 + half))
+
+
+def test_seeds_with_a_split_each_are_compared_in_pairs():
+    """What a split makes easier for both arms is not luck."""
+    a, b = [5, 9, 6], [2, 7, 5]
+    blocks, pairs = reaching([[x, y] for x, y in zip(a, b, strict=True)]), [Pair(i, 0, 1) for i in range(3)]
+    c = compare(blocks, [[0, 1]] * 3, [pairs], n_boot=50, seed=0)[0]
+    known = ttest_rel(a, b)
+    ends = known.confidence_interval(0.95)
+    assert (c.points, c.df, c.p) == pytest.approx((0.2, 2, known.pvalue))
+    assert (c.lo, c.hi) == pytest.approx((ends.low / 10, ends.high / 10))
+
+
+def test_what_nothing_scatters_has_a_p_of_one_or_none():
+    same = compare(reaching([[6] * 4]), [[0, 0, 1, 1]], [[Pair(0, 0, 2), Pair(0, 1, 3)]], n_boot=50, seed=0)[0]
+    assert (same.points, same.p, same.told_apart) == (0, 1, False)
+    other = compare(reaching([[6, 6, 3, 3]]), [[0, 0, 1, 1]], [[Pair(0, 0, 2), Pair(0, 1, 3)]], n_boot=50, seed=0)[0]
+    assert other.points == pytest.approx(0.3)
+    assert other.se == pytest.approx(0, abs=1e-12)
+    assert other.p < 1e-9 or math.isnan(other.p)
+
+
+def test_a_genre_of_one_group_is_the_one_with_the_fewest():
+    truth = np.repeat([0, 1], [12, 3])
+    groups = np.array([*(f"a{i // 2}" for i in range(12)), "b", "b", "b"])
+    c = one(Decided(groups, truth, np.stack([truth, np.where(np.arange(15) % 4, truth, 1 - truth)]), 2, "accuracy"))
+    assert (c.n_groups_min, c.n_groups, c.n_strata, c.reliable) == (1, 7, 2, False)
 
 
 def test_groups_tested_under_several_seeds_are_drawn_once():

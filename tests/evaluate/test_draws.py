@@ -1,0 +1,135 @@
+"""Every interval over groups is that of the figure of the songs that were drawn, each as often as it was drawn."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from sklearn import metrics as sk
+
+from genrelab.evaluate import intervals, multilabel, open_set
+from genrelab.evaluate.confusable import pairs
+from genrelab.evaluate.genres import by_genre
+from genrelab.evaluate.hierarchy import Tree, figures
+from genrelab.evaluate.weighted import group_weights, percentile_interval
+
+N_BOOT, SEED, K, N_GROUPS = 60, 3, 3, 5  # groups a genre
+Figure = Callable[[NDArray], float]
+
+random = np.random.default_rng(0)
+SIZES = random.integers(1, 5, K * N_GROUPS)
+GROUPS = np.repeat([f"g{i:02}" for i in range(K * N_GROUPS)], SIZES)
+TRUTH = np.repeat(np.repeat(np.arange(K), N_GROUPS), SIZES)
+N = len(TRUTH)
+P = random.dirichlet(np.ones(K), N)
+P[np.arange(N), TRUTH] += 0.4
+P /= P.sum(1, keepdims=True)
+SAID = P.argmax(1)
+HALF = np.full(K, 0.5)
+SEVERAL = random.random((N, K)) < 0.5
+SEVERAL[np.arange(N), TRUTH] = True
+TREE = Tree.of({"loud": ["a", "b"], "soft": ["c"]}, "abc")
+
+
+def same(found: tuple[float, float], figure: Figure, rows: NDArray, strata: NDArray | None) -> None:
+    """found: the interval of a figure of these rows; strata: what groups are drawn within."""
+    n_groups = N_GROUPS if strata is not None else len(np.unique(GROUPS[rows]))
+    weights = group_weights(GROUPS[rows], strata, N_BOOT, SEED)
+    times = np.rint(weights * (n_groups - 1) / n_groups).astype(int)  # of n groups n - 1 are drawn
+    expected = percentile_interval([figure(rows[np.repeat(np.arange(len(rows)), t)]) for t in times], figure(rows))
+    assert found == pytest.approx(expected)
+    assert found[0] < found[1]
+
+
+ALL = np.arange(N)
+
+
+@pytest.mark.parametrize("metric", open_set.METRICS)
+def test_open_set(metric: str) -> None:
+    """Genre 2 is that of the strangers."""
+    known, right = TRUTH < 2, SAID == TRUTH
+    score = (P.max(1) + 0.2 * known).round(1)  # with equals
+    decided = np.where(score > 0.8, SAID, 2)
+    found = open_set.figures(score, right, known, TRUTH, decided, GROUPS, N_BOOT, SEED)[metric]
+
+    def figure(rows: NDArray) -> float:
+        k = known[rows]
+        inside, outside = score[rows][k], score[rows][~k]
+        if metric == "auroc":
+            return open_set.auroc(inside, outside)
+        if metric == "fpr95":
+            return open_set.fpr_at(inside, outside)
+        if metric == "oscr":
+            return open_set.oscr(inside, right[rows][k], outside)
+        return open_set.open_macro_f1(TRUTH[rows], decided[rows], 2)
+
+    assert found[0] == pytest.approx(figure(ALL))
+    same(found[1:], figure, ALL, TRUTH)
+
+
+@pytest.mark.parametrize("metric", multilabel.METRICS)
+def test_several_genres(metric: str) -> None:
+    found = multilabel.bootstrap(SEVERAL, P, HALF, GROUPS, N_BOOT, SEED)[metric]
+    same(found, lambda rows: multilabel.scores(SEVERAL[rows], P[rows], HALF)[metric], ALL, None)
+
+
+@pytest.mark.parametrize("metric", multilabel.METRICS)
+def test_several_genres_in_two_runs(metric: str) -> None:
+    """One draw of groups serves both."""
+    other = np.roll(P, 1, axis=1)
+    got = multilabel.difference(SEVERAL, P, other, GROUPS, metric, n_boot=N_BOOT, seed=SEED)
+
+    def figure(rows: NDArray) -> float:
+        one, two = (multilabel.scores(SEVERAL[rows], p[rows], HALF)[metric] for p in (P, other))
+        return one - two
+
+    same((got.lo, got.hi), figure, ALL, None)
+
+
+def test_all_on_top() -> None:
+    truth = SEVERAL & (P > 0.2)
+    truth[np.arange(N), TRUTH] = True
+
+    def figure(rows: NDArray) -> float:
+        lowest = np.where(truth[rows], P[rows], 2).min(1)
+        return float(np.mean(lowest > np.where(truth[rows], -1, P[rows]).max(1)))
+
+    at, *found = multilabel.all_on_top(truth, P, GROUPS, N_BOOT, SEED)
+    assert at == figure(ALL)
+    same(tuple(found), figure, ALL, None)
+
+
+@pytest.mark.parametrize("metric", ["hierarchical_f1", "parent_accuracy", "cost_weighted_error"])
+def test_a_tree_of_genres(metric: str) -> None:
+    found = figures(TREE, TRUTH, SAID, GROUPS, N_BOOT, SEED)[metric]
+    same(found[1:], lambda rows: figures(TREE, TRUTH[rows], SAID[rows], GROUPS[rows], 1, 0)[metric][0], ALL, TRUTH)
+
+
+def test_a_genre_by_itself() -> None:
+    for k, genre in enumerate(by_genre(np.eye(K)[TRUTH], np.eye(K)[SAID], P, GROUPS, "abc", n_boot=N_BOOT, seed=SEED)):
+        same((genre.lo, genre.hi), lambda rows, k=k: float(np.mean(SAID[rows] == k)), np.flatnonzero(k == TRUTH), None)
+
+
+def test_two_genres_that_are_told_apart_or_not() -> None:
+    for pair in pairs(TRUTH, P, GROUPS, "abc", N_BOOT, SEED):
+        a, b = "abc".index(pair.a), "abc".index(pair.b)
+        rows = np.flatnonzero(np.isin(TRUTH, [a, b]))
+        same(
+            (pair.lo, pair.hi),
+            lambda r, a=a, b=b: float(sk.roc_auc_score(TRUTH[r] == a, P[r, a] / P[r, b])),
+            rows,
+            TRUTH[rows],
+        )
+
+
+def test_slices_that_weigh_more_than_others() -> None:
+    """A song with three slices counts as three: weights are rows counted so often."""
+    times = random.integers(1, 4, N)
+    more = np.repeat(ALL, times)
+    one = intervals.bootstrap(TRUTH, SAID, GROUPS, K, n_boot=N_BOOT, seed=SEED, weights=times)
+    other = intervals.bootstrap(TRUTH[more], SAID[more], GROUPS[more], K, n_boot=N_BOOT, seed=SEED)
+    for metric, interval in one.items():
+        assert (interval.lo, interval.hi) == pytest.approx((other[metric].lo, other[metric].hi))
+        assert interval.n_groups_min == other[metric].n_groups_min == N_GROUPS
