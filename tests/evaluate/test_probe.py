@@ -194,6 +194,35 @@ def test_embeddings_of_two_models_are_read_apart():
     assert read(z, studio, genre).reached < 0.8
 
 
+def test_chance_is_that_of_the_values_that_each_model_is_asked_for():
+    """Ninety songs of two studios by one model and thirty of three by another, of which one has a single song."""
+    rng = np.random.default_rng(0)
+    space = np.repeat([0, 1], [90, 31])
+    studio = np.concatenate([np.arange(90) % 2, np.arange(30) % 3, [9]])
+    z, genre = rng.normal(size=(121, 3)), studio % 2
+    r = read(z, studio, genre, space=space)
+    assert (r.n, r.n_classes) == (120, 3)
+    assert r.chance == pytest.approx((90 * 1 / 2 + 30 * 1 / 3) / 120)
+    by_song, by_album = (read(z[:90], studio[:90], genre[:90], held=held) for held in (None, np.arange(90) // 6))
+    assert by_song.held_out == "songs" and by_song.what == "studio"
+    assert by_album.hi - by_album.lo != by_song.hi - by_song.lo  # drawn by what is held out
+
+
+def test_the_genre_itself_is_no_hint_at_the_genre():
+    genre, _, rng = told()
+    z = np.eye(2)[genre] + 0.1 * rng.normal(size=(160, 2))
+    r = reading("genre", z, genre.astype(str), np.arange(160), "artists", genre, np.zeros(160), **OPTIONS)
+    assert r.reached > 0.97
+    assert np.isnan(r.by_genre)
+
+
+def test_two_albums_are_enough_to_read_one_by_what_the_other_taught():
+    z, held = np.array([[0.0], [1.0], [0.1], [0.9]] * 3), np.repeat([0, 1], 6)
+    r = read(z, np.tile([0, 1], 6), np.zeros(12, dtype=int), held=held)
+    assert (r.reached, r.chance, r.n_classes) == (1, 0.5, 2)
+    assert r.by_genre == pytest.approx(0.5)  # of one genre: a guess
+
+
 def test_a_studio_of_one_song_cannot_be_read():
     rng = np.random.default_rng(0)
     z, genre = rng.normal(size=(10, 3)), np.zeros(10, dtype=int)

@@ -194,6 +194,17 @@ def test_the_nearest_songs_are_those_of_scikit_learn_and_1_is_the_usual_distance
     np.testing.assert_allclose(away, meant[0] / np.median(apart[np.triu_indices(60, 1)]))
 
 
+def test_of_very_many_songs_some_say_what_the_usual_distance_is():
+    z, truth = training(4 * CHUNK + 7)
+    known = fit(z, truth, 1)
+    asked = training(1, seed=4)[0]
+    order, away = known.nearest(asked[0])
+    apart = cdist(normed(z), normed(z))
+    usual = np.median(apart[np.triu_indices(len(z), 1)])
+    assert away[0] == pytest.approx(cdist(normed(asked), normed(z)).min() / usual, rel=0.05)
+    assert sorted(order) == list(range(len(z)))
+
+
 def test_of_one_known_song_the_nearest_is_that_one():
     order, away = fit(*training(1, k=1), 1).nearest(np.ones(5))
     assert order.tolist() == [0]
