@@ -28,6 +28,13 @@ def test_scores_become_probabilities(name: str, several: bool) -> None:
 
 
 @REGIMES
+@pytest.mark.parametrize("name", AGGS)
+def test_it_knows_what_it_was_made_for(name: str, several: bool) -> None:
+    agg = made(name, several=several)
+    assert (agg.dim, agg.n_genres, agg.several) == (D, K, several)
+
+
+@REGIMES
 @pytest.mark.parametrize("name", VOTES)
 def test_probabilities_are_given_back_as_they_are(name: str, several: bool) -> None:
     """A song of equal slices is what each of them is."""
