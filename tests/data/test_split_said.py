@@ -206,3 +206,11 @@ def test_a_digest_is_of_who_lies_where_and_of_what_slices_hang_on() -> None:
     digests = {mixed.digest, replace(mixed, seed=1).digest, replace(mixed, n_folds=4).digest}
     assert len(digests) == 3
     assert {len(digest) for digest in digests} == {16}
+
+
+def test_a_split_by_slice_that_was_written_long_ago_means_the_same_slices() -> None:
+    """A file of it holds ids, seed and number of folds alone: the slices are drawn anew from these."""
+    split = Split("slice", ("song one", "song two"), ("mixed", "mixed"), ("a", "b"), 7, (), 4)
+    assert [split.slices(i, 12, "test").tolist() for i in (0, 1)] == [[6, 9, 11], [3, 10, 11]]
+    assert [split.slices(i, 12, "val").tolist() for i in (0, 1)] == [[4, 8, 10], [0, 2, 4]]
+    assert split.digest == "9d0f2111720e3aff"
