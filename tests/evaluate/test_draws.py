@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from sklearn import metrics as sk
 
 from genrelab.evaluate import intervals, multilabel, open_set
+from genrelab.evaluate.calibration import aurc, aurc_interval
 from genrelab.evaluate.confusable import pairs
 from genrelab.evaluate.genres import by_genre
 from genrelab.evaluate.hierarchy import Tree, figures
@@ -122,6 +123,15 @@ def test_two_genres_that_are_told_apart_or_not() -> None:
             rows,
             TRUTH[rows],
         )
+
+
+def test_risk_and_coverage_of_two_groups() -> None:
+    """Of two groups one is drawn and counts twice; answers that are there twice are equally sure."""
+    confidence, half = P.max(1).round(1), ALL % 2 == 0
+    found = aurc_interval(confidence, SAID == TRUTH, half, n_boot=N_BOOT, seed=SEED)
+    of_each = [aurc(np.tile(confidence[own], 2), np.tile((SAID == TRUTH)[own], 2)) for own in (half, ~half)]
+    assert found == pytest.approx((min(of_each), max(of_each)))
+    assert found[0] < aurc(confidence, SAID == TRUTH) < found[1]
 
 
 def test_slices_that_weigh_more_than_others() -> None:
