@@ -43,6 +43,11 @@ def some(words: Sequence[str]) -> str:
     return ", ".join(words[:8]) + (f" and {len(words) - 8} more" if len(words) > 8 else "")
 
 
+def shown(cell: str) -> str:
+    """A cell in quotes, of a long one its beginning."""
+    return repr(cell if len(cell) <= 80 else f"{cell[:77]}...")
+
+
 @dataclass(frozen=True)
 class Table:
     """A user's table: column names, and rows with their numbers as a spreadsheet counts them (the header is row 1)."""
@@ -159,7 +164,9 @@ def _number(text: str, name: str, table: Table, where: str) -> float | None:
         return None
     value = table.number(text)
     if not math.isfinite(value) or value < 0 or (value == 0 and name != "start_s"):
-        raise UserError(f"{where}: {name} is {text!r}, expected {NUMBERS[name]}: correct the cell or leave it empty")
+        raise UserError(
+            f"{where}: {name} is {shown(text)}, expected {NUMBERS[name]}: correct the cell or leave it empty"
+        )
     return value
 
 
@@ -184,7 +191,7 @@ def _need(names: dict[str, str], header: list[str], path: Path, labelled: bool) 
         if not any(name in names for name in wanted):
             theirs = next((name for name in header if name.lower() in wanted), "THEIR_NAME")
             raise UserError(
-                f"manifest {path} has no {wanted[0]} column, only: {', '.join(name for name in header if name)}: "
+                f"manifest {path} has no {wanted[0]} column, only: {some([name for name in header if name])}: "
                 f"rename one, or map it with data.columns.{wanted[0]}={theirs}"
             )
 
@@ -231,7 +238,7 @@ def _track(row: dict[str, str], names: dict[str, str], folder: str, table: Table
     try:
         genres, weights = _genres(listed) if labelled else ((), None)
     except ValueError as error:
-        raise UserError(f"{where}: genres is {listed!r}, expected {error}") from error
+        raise UserError(f"{where}: genres is {shown(listed)}, expected {error}") from error
     if labelled and not genres:
         raise UserError(f"{where}: genre is empty, expected a name: fill it or remove the row")
     numbers = {name: _number(cell[name], name, table, where) if name in cell else None for name in NUMBERS}
@@ -281,7 +288,7 @@ def read_manifest(path: Path, columns: Mapping[str, str] | None = None, *, label
             differ = [name for name in looked if getattr(other, name) != getattr(track, name)]
             raise UserError(
                 f"manifest {path}: rows {numbers[list(seen).index(track.id)]} and {number} have the same id "
-                f"{track.id!r} but another {differ[0]}: give each row an id of its own in a column `id`"
+                f"{shown(track.id)} but another {differ[0]}: give each row an id of its own in a column `id`"
             )
     if not seen:
         raise UserError(f"manifest {path} has column names but no rows: add one row a track")
@@ -291,7 +298,7 @@ def read_manifest(path: Path, columns: Mapping[str, str] | None = None, *, label
 def manifest_rows(tracks: Sequence[Track], folder: Path | None = None) -> list[dict[str, str]]:
     """Tracks as rows that `read_manifest` would read again; paths relative to `folder` where they lie below it."""
 
-    def shown(path: Path | None) -> str:
+    def placed(path: Path | None) -> str:
         if path is None:
             return ""
         return (path.relative_to(folder) if folder and path.is_relative_to(folder) else path).as_posix()
@@ -299,14 +306,14 @@ def manifest_rows(tracks: Sequence[Track], folder: Path | None = None) -> list[d
     return [
         {
             "id": track.id,
-            "path": shown(track.path),
+            "path": placed(track.path),
             "genres": "|".join(
                 genre if track.weights is None else f"{genre}:{weight!r}"
                 for genre, weight in zip(track.genres, track.weights or track.genres, strict=True)
             ),
             **{name: getattr(track, name) or "" for name in (*TEXTS, "split")},
             **{name: "" if (value := getattr(track, name)) is None else repr(float(value)) for name in NUMBERS},
-            "beats": shown(track.beats),
+            "beats": placed(track.beats),
         }
         for track in tracks
     ]
@@ -350,7 +357,7 @@ def read_beats(path: Path) -> Beats:
     path = Path(path)
     table = read_table(path, "beats file", "beats", ("time", "beat_in_bar"))
     if "time" not in table.header:
-        listed = ", ".join(table.header)
+        listed = some(table.header)
         raise UserError(f"beats file {path} has no time column, only: {listed}: expected time[,beat_in_bar]")
     times: list[float] = []
     places: list[int] = []
@@ -358,12 +365,12 @@ def read_beats(path: Path) -> Beats:
         where = f"beats file {path}, row {number}"
         time_s = table.number(row["time"])
         if not (math.isfinite(time_s) and time_s >= 0 and (not times or time_s > times[-1])):
-            raise UserError(f"{where}: time is {row['time']!r}, expected seconds, rising from row to row")
+            raise UserError(f"{where}: time is {shown(row['time'])}, expected seconds, rising from row to row")
         times.append(time_s)
         if "beat_in_bar" in table.header:
             place = row["beat_in_bar"]
             if not re.fullmatch(r"0*[1-9][0-9]{0,3}(\.0+)?", place):
-                raise UserError(f"{where}: beat_in_bar is {place!r}, expected a whole number from 1")
+                raise UserError(f"{where}: beat_in_bar is {shown(place)}, expected a whole number from 1")
             places.append(int(float(place)))
     if not times:
         raise UserError(f"beats file {path} has no beats: expected one row a beat, or no beats file")

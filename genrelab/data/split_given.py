@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from genrelab.data.manifest import near, read_table
+from genrelab.data.manifest import near, read_table, shown, some
 from genrelab.data.split import Split, auto_key, carve_val, crossings, key_values, labels_of, lacking, named_values
 from genrelab.types import SIDES, Track, UserError
 
@@ -138,13 +138,13 @@ class FromFile:
         path = Path(self._given).expanduser()
         table = read_table(path, "split file", "split.path", _FIELDS)
         if lost := [name for name in ("id", "side") if name not in table.header]:
-            raise UserError(f"split file {path} has no {lost[0]} column, only: {', '.join(table.header)}")
+            raise UserError(f"split file {path} has no {lost[0]} column, only: {some(table.header)}")
         rows: dict[str, dict[str, str]] = {}
         for number, row in table.rows:
             row["side"] = _SIDE.get(row["side"].lower(), row["side"].lower())
             if row["side"] not in (*SIDES, "unused", "mixed"):
                 raise UserError(
-                    f"split file {path}, row {number}: side is {row['side']!r}, expected {', '.join(SIDES)}"
+                    f"split file {path}, row {number}: side is {shown(row['side'])}, expected {', '.join(SIDES)}"
                 )
             if rows.setdefault(row["id"], row) != row:
                 raise UserError(f"split file {path}, row {number}: {row['id']} was on another side before")
