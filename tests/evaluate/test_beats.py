@@ -92,6 +92,11 @@ def test_tempo_accuracy_by_hand(estimated, one, two):
     assert tempo_accuracy(120, estimated) == (one, two)
 
 
+def test_four_percent_off_is_near_enough():
+    assert tempo_accuracy([100, 100, 100, 100], [104, 96, 208, 192]) == (0.5, 1)
+    assert tempo_accuracy([100, 100], [104.01, 207.9]) == (0, 0.5)
+
+
 def test_tempo_accuracy_is_a_share():
     assert tempo_accuracy([100, 100, 100, 100], [100, 200, 150, 50]) == (0.25, 0.75)
 

@@ -14,6 +14,7 @@ from genrelab.evaluate.calibration import aurc, aurc_interval
 from genrelab.evaluate.confusable import pairs
 from genrelab.evaluate.genres import by_genre
 from genrelab.evaluate.hierarchy import Tree, figures
+from genrelab.evaluate.label_noise import ceiling
 from genrelab.evaluate.weighted import group_weights, percentile_interval
 
 N_BOOT, SEED, K, N_GROUPS = 60, 3, 3, 5  # groups a genre
@@ -132,6 +133,24 @@ def test_risk_and_coverage_of_two_groups() -> None:
     of_each = [aurc(np.tile(confidence[own], 2), np.tile((SAID == TRUTH)[own], 2)) for own in (half, ~half)]
     assert found == pytest.approx((min(of_each), max(of_each)))
     assert found[0] < aurc(confidence, SAID == TRUTH) < found[1]
+
+
+def test_labels_that_are_right() -> None:
+    """Which genre a song is meant as is told by all songs; how many are right, by those that were drawn."""
+    usual = [P[k == TRUTH, k].mean() for k in range(K)]
+    over = [[k for k in range(K) if p[k] >= usual[k] - 1e-9] for p in P]
+    meant = np.array([max(own, key=p.__getitem__) if own else -1 for own, p in zip(over, P, strict=True)])
+
+    def figure(rows: NDArray) -> float:
+        right = 0.0
+        for k in set(TRUTH[rows]):
+            told = meant[rows][(TRUTH[rows] == k) & (meant[rows] >= 0)]
+            right += np.sum(TRUTH[rows] == k) * (np.mean(told == k) if len(told) else 1)
+        return right / len(rows)
+
+    found = ceiling(TRUTH, P, GROUPS, N_BOOT, SEED)
+    assert found.ceiling == pytest.approx(figure(ALL))
+    same((found.lo, found.hi), figure, ALL, TRUTH)
 
 
 def test_slices_that_weigh_more_than_others() -> None:

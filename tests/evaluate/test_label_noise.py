@@ -62,6 +62,12 @@ def test_the_ceiling_is_counted_by_hand():
     assert found.ceiling == pytest.approx((3 * 2 / 3 + 2 * 1) / 5)
 
 
+def test_a_genre_of_one_song_that_is_meant_as_another():
+    """Its song reaches the mean of its own genre, which is its own probability, but surely is of the other."""
+    found = ceiling([0, 0, 0, 1], [[0.9, 0.1], [0.9, 0.1], [0.9, 0.1], [0.95, 0.05]], np.arange(4), n_boot=20, seed=0)
+    assert found.ceiling == 3 / 4
+
+
 def test_a_weak_model_makes_the_ceiling_too_low_never_too_high():
     rng = np.random.default_rng(1)
     truth = np.arange(2000) % 4

@@ -138,6 +138,8 @@ def test_songs_of_several_genres_are_ranked():
     assert fall.before == pytest.approx(label_ranking_average_precision_score(there, before))
     assert fall.after == pytest.approx(label_ranking_average_precision_score(there, after))
     assert fall.stays == np.mean(((before > 0.5) == (after > 0.5)).all(1))
+    assert fall.shift == pytest.approx(shifted(before, after, several=True).mean())
+    assert (fall.n, fall.n_groups_min) == (60, min(len(set(np.flatnonzero(t) // 3)) for t in there.T))
 
 
 def told(n=160, seed=0):

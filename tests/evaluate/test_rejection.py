@@ -184,9 +184,12 @@ def test_ninety_five_of_a_hundred_are_kept():
     assert (values >= threshold(values, 0.07)).sum() == 7
 
 
-def test_the_nearest_songs_are_those_of_scikit_learn_and_1_is_the_usual_distance():
+@pytest.mark.parametrize("off", [0, 50])
+def test_the_nearest_songs_are_those_of_scikit_learn_and_1_is_the_usual_distance(off):
+    """Also where all embeddings point nearly the same way."""
     z, truth = training(60)
-    known, (asked, _) = fit(z, truth, 1), training(1, seed=4)
+    z, asked = z + off, training(1, seed=4)[0] + off
+    known = fit(z, truth, 1)
     order, away = known.nearest(asked[0])
     meant, index = NearestNeighbors(n_neighbors=60).fit(normed(z)).kneighbors(normed(asked))
     np.testing.assert_array_equal(order, index[0])
