@@ -41,7 +41,7 @@ def fit_temperature(scores: ArrayLike, target: ArrayLike, several: bool) -> floa
             return float(-(t * log_expit(z) + (1 - t) * log_expit(-z)).mean())
         return float(-(t * log_softmax(z, axis=1)).sum(1).mean())
 
-    found = minimize_scalar(loss, bounds=tuple(np.log(BOUNDS)), method="bounded")
+    found = minimize_scalar(loss, bounds=tuple(np.log(BOUNDS)))
     return float(np.exp(found.x))
 
 
@@ -69,7 +69,7 @@ def risk_coverage(confidence: ArrayLike, right: ArrayLike) -> tuple[NDArray, NDA
     confidence, right: (n,) -> (m,) and (m,), one point for each different confidence.
     """
     c, wrong = np.asarray(confidence, dtype=float), 1 - np.asarray(right, dtype=float)
-    order = np.argsort(-c, kind="stable")
+    order = np.argsort(-c)
     last = np.flatnonzero(np.append(np.diff(c[order]) != 0, True))
     n = last + 1
     return n / len(c), np.cumsum(wrong[order])[last] / n
@@ -102,7 +102,7 @@ def _aurc(confidence: ArrayLike, right: ArrayLike, weights: NDArray) -> NDArray[
     from scipy.special import digamma
 
     c, r = np.asarray(confidence, dtype=float), np.asarray(right, dtype=float)
-    order = np.argsort(-c, kind="stable")
+    order = np.argsort(-c)
     w = weights[:, order]
     first = np.flatnonzero(np.append(True, np.diff(c[order]) != 0))
     together = np.add.reduceat(w, first, axis=1)

@@ -50,7 +50,7 @@ def pairs(
     truth: (n,) 0..K-1; probabilities: (n, K); groups: (n,).
     """
     t, g = np.asarray(truth), np.asarray(groups)
-    log_p = np.log(np.clip(np.asarray(probabilities, dtype=float), 1e-12, 1))
+    log_p = np.log(np.maximum(np.asarray(probabilities, dtype=float), 1e-12))
     said, found = log_p.argmax(1), []
     for a, b in combinations(range(len(genres)), 2):
         rows = (t == a) | (t == b)

@@ -32,7 +32,7 @@ def thresholds(truth: ArrayLike, probabilities: ArrayLike) -> NDArray[np.float64
     t, p = np.asarray(truth, dtype=bool), np.asarray(probabilities, dtype=float)
     found = np.full(t.shape[1], 0.5)
     for k in np.flatnonzero(t.any(0)):
-        order = np.argsort(-p[:, k], kind="stable")
+        order = np.argsort(-p[:, k])
         sorted_p, hits = p[order, k], np.cumsum(t[order, k])
         said = np.arange(1, len(order) + 1)
         f1 = 2 * hits / (said + hits[-1])

@@ -84,7 +84,7 @@ def _joined(known: ArrayLike, unknown: ArrayLike) -> tuple[NDArray, NDArray]:
 def _fpr(known: NDArray, score: NDArray, weights: NDArray, tpr: float) -> NDArray[np.float64]:
     if known.all() or not known.any():
         return np.full(len(weights), np.nan)
-    order = np.argsort(-score[known], kind="stable")
+    order = np.argsort(-score[known])
     kept = np.cumsum(weights[:, known][:, order], 1)
     at = (kept >= tpr * kept[:, -1:] * (1 - 1e-12)).argmax(1)
     limit = score[known][order][at]  # (W,)

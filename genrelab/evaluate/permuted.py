@@ -88,7 +88,7 @@ def holm(p: ArrayLike) -> NDArray[np.float64]:
     given = np.asarray(p, dtype=float)
     adjusted = np.full(len(given), np.nan)
     there = np.flatnonzero(~np.isnan(given))
-    order = there[np.argsort(given[there], kind="stable")]
+    order = there[np.argsort(given[there])]
     steps = given[order] * np.arange(len(order), 0, -1)
     adjusted[order] = np.minimum(1.0, np.maximum.accumulate(steps))
     return adjusted

@@ -88,6 +88,31 @@ def test_attention_listens_to_what_it_likes() -> None:
     assert sum(bool(torch.allclose(attended[0], one, atol=1e-4)) for one in each) == 1
 
 
+@pytest.mark.parametrize("name", ["gru", "lstm"])
+def test_what_a_recurrent_net_says_last_decides(name: str) -> None:
+    """Its first half has read to the song's end, its second half back to the beginning."""
+    agg, heard = made(name), song(6)
+    with torch.no_grad():
+        said = agg.net(heard[0])[0]  # (1, S, 2 * hidden)
+        half = said.shape[2] // 2
+        expected = agg.head(torch.cat([said[:, -1, :half], said[:, 0, half:]], 1))
+        assert torch.allclose(agg(*heard), expected, atol=1e-6)
+
+
+def test_layers_of_a_tcn_add_to_what_they_heard() -> None:
+    """Layers that say 1 whatever they hear add as many ones as there are; a mean and a maximum over slices follow."""
+    agg, (z, mask, scores) = made("tcn", n_layers=3), song(9)
+    seen: list[Tensor] = []
+    agg.head.register_forward_pre_hook(lambda _, x: seen.append(x[0]))
+    with torch.no_grad():
+        for layer in agg.layers:
+            layer.weight.zero_()
+            layer.bias.fill_(1)
+        agg(z, mask, scores)
+        first = agg.first(z)[0] + 3
+    assert torch.allclose(seen[0][0], torch.cat([first.mean(0), first.amax(0)]), atol=1e-5)
+
+
 def test_a_tcn_reaches_twice_as_far_with_every_layer() -> None:
     """Before the mean and the maximum over all, a place hears 1 + 2 + 4 + ... slices to each side and no further."""
     for n_layers, reach in ((1, 1), (2, 3), (4, 15)):

@@ -103,6 +103,8 @@ def test_simultaneous_intervals_hold_all_figures_at_once_in_95_percent_of_the_wo
     for at in rng.normal(0, scale, (n_worlds, n_cues)):
         lo, hi = simultaneous(at, at + draws)
         held += bool(((lo < 0) & (hi > 0)).all())
+        np.testing.assert_allclose(lo + hi, 2 * at)
+        np.testing.assert_allclose((hi - lo) / draws.std(0), (hi - lo)[0] / draws[:, 0].std())  # each by its own error
     assert held / n_worlds == pytest.approx(0.95, abs=0.03)
 
 
@@ -208,6 +210,21 @@ def test_chance_is_that_of_the_values_that_each_model_is_asked_for():
     by_song, by_album = (read(z[:90], studio[:90], genre[:90], held=held) for held in (None, np.arange(90) // 6))
     assert by_song.held_out == "songs" and by_song.what == "studio"
     assert by_album.hi - by_album.lo != by_song.hi - by_song.lo  # drawn by what is held out
+
+
+def test_who_is_taught_one_studio_alone_says_that_one():
+    """Two folds: a large album of one studio, and two small ones; the large one's reader knows no other studio."""
+    studio, held = np.repeat([1, 0, 0, 1], [100, 5, 5, 5]), np.repeat([0, 1, 2, 2], [100, 5, 5, 5])
+    r = read(np.eye(2)[studio], studio, np.zeros(115, dtype=int), held=held)
+    assert r.reached == (0 + 1) / 2
+
+
+def test_a_studio_of_few_songs_is_looked_for_as_hard_as_one_of_many():
+    """Two normal clouds two deviations apart: the middle between them is right on 84 % of each, whatever their size."""
+    rng = np.random.default_rng(0)
+    studio = np.repeat([0, 1], [900, 60])
+    r = read(2 * studio[:, None] + rng.normal(size=(960, 1)), studio, np.zeros(960, dtype=int))
+    assert r.reached == pytest.approx(0.84, abs=0.04)
 
 
 def test_the_genre_itself_is_no_hint_at_the_genre():

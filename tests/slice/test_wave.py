@@ -58,6 +58,7 @@ def test_off_the_grid_places_are_seconds_in_frames(length_s: float) -> None:
         assert (first + begin) * HOP_S == pytest.approx(float(span[0]))
         assert (first + end) * HOP_S == pytest.approx(float(span[1]))
         assert own <= frames
+        assert begin <= max(1, length_s / HOP_S / T) + 1  # no more is heard before a span than its frames look back
         assert first + own - 1 <= len(wave) // HOP  # no frame is taken for the song's that lies behind it
 
 
