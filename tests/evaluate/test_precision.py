@@ -54,6 +54,10 @@ FIGURES: dict[str, tuple[NDArray, Callable[[NDArray], Any]]] = {
     "cuts": (np.full(K, 0.3), lambda cut: multilabel.scores(SEVERAL, P, cut)["macro_f1"]),
     "all on top": (P, lambda p: multilabel.all_on_top(SEVERAL, p, GROUPS, 20, 0)),
     "strangers": (MOST, lambda s: [open_set.auroc(s, s[:99]), open_set.fpr_at(s, s[:99]), open_set.oscr(s, RIGHT, s)]),
+    "open set": (
+        MOST,
+        lambda s: list(open_set.figures(s, RIGHT, TRUTH > 0, TRUTH, P.argmax(1), GROUPS, **BOOT).values()),
+    ),
     "pairs": (P, lambda p: [(x.auroc, x.lo, x.hi) for x in pairs(TRUTH, p, GROUPS, "abc", **BOOT)]),
     "genres": (P, lambda p: [x.average_precision for x in by_genre(SEVERAL, SEVERAL, p, GROUPS, "abc", **BOOT)]),
     "label noise": (P, lambda p: ceiling(TRUTH, p, GROUPS, **BOOT).ceiling),
