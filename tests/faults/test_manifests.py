@@ -175,7 +175,7 @@ def no_rows(m: Made) -> list[str]:
 
 
 def no_header(m: Made) -> list[str]:
-    m.rows = m.random.choice([[], [[]], [[""] * 5]])
+    m.rows, m.encoding = m.random.choice([[], [[]], [[""] * 5]]), m.random.choice(["utf-8", "utf-8-sig"])
     return ["is empty"]
 
 
@@ -216,7 +216,7 @@ def test_manifests_of_every_form_and_fault(
         m.write(path)
         if m.encoding == "utf-16" or (change is not nul and m.unreadable()):
             what = "a NUL byte" if m.encoding == "utf-16" else "not UTF-8"
-            words = [f"row {m.unreadable()}: ", what, "save it as CSV UTF-8"] if m.rows else words
+            words = [f"row {m.unreadable()}: ", what, "save it as CSV UTF-8"]
         if words is None:
             assert read_manifest(path) == tracks, m
         else:
