@@ -174,6 +174,19 @@ def test_seeds_with_a_split_each_are_compared_in_pairs():
     assert (c.lo, c.hi) == pytest.approx((ends.low / 10, ends.high / 10))
 
 
+@pytest.mark.parametrize("luck", [0.1, 0.3, 1.0])
+def test_the_errors_of_groups_and_of_seeds_add_up(luck):
+    """And the degrees of freedom lie where Satterthwaite's always do: from the smaller ones to the sum of both."""
+    blocks, arms = World(genres=2, groups=12, seeds=4, luck=luck).drawn(np.random.default_rng(1))
+    c = compare(blocks, arms, [[Pair(0, 2 * s, 2 * s + 1) for s in range(4)]], n_boot=500, seed=0)[0]
+    of_groups, of_seeds = 2 * 12 - 2, 2 * 4 - 2
+    groups_se = (c.songs_hi - c.songs_lo) / 2 / t.ppf(0.975, of_groups)
+    assert c.se**2 == pytest.approx(groups_se**2 + 8 / 16 * c.seed_sd**2)
+    assert min(of_groups, of_seeds) <= c.df <= of_groups + of_seeds
+    assert (c.lo, c.hi) == pytest.approx((c.points - t.ppf(0.975, c.df) * c.se, c.points + t.ppf(0.975, c.df) * c.se))
+    assert c.p == pytest.approx(2 * t.sf(abs(c.points) / c.se, c.df))
+
+
 def test_what_nothing_scatters_has_a_p_of_one_or_none():
     same = compare(reaching([[6] * 4]), [[0, 0, 1, 1]], [[Pair(0, 0, 2), Pair(0, 1, 3)]], n_boot=50, seed=0)[0]
     assert (same.points, same.p, same.told_apart) == (0, 1, False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from itertools import product
 
 import numpy as np
 import pytest
@@ -61,6 +62,24 @@ def test_few_groups_are_scipys_exact_permutation_test(metric):
     p, exact, _ = p_of(block)
     assert exact
     assert p == pytest.approx(found.pvalue)
+
+
+@pytest.mark.parametrize("metric", ["accuracy", "balanced_accuracy", "macro_f1"])
+def test_in_several_pairs_a_group_changes_sides_at_once(metric):
+    """All 64 ways of six groups, of which the second block holds four; its other groups have no part in it."""
+    rng = np.random.default_rng(5)
+    one = runs(rng, n=36, per_group=6, metric=metric, skill=(0.5, 0.8, 0.4, 0.7))
+    rows = np.isin(one.groups, ["1", "2", "4", "5"])
+    two = Decided(one.groups[rows], one.truth[rows], runs(rng, n=36, skill=(0.5, 0.9)).decided[:, rows], 3, metric)
+    pairs = [Pair(0, 0, 1), Pair(0, 2, 3), Pair(1, 0, 1)]
+    kept = np.array(list(product([True, False], repeat=6)))
+    here = [0, 1, 2, 3, 4, 5], [0, 1, 2, 3, 4, 5], [1, 2, 4, 5]
+    told = np.mean(
+        [(one, two)[p.block].swapped(p.a, p.b, kept[:, own]) for p, own in zip(pairs, here, strict=True)], axis=0
+    )
+    p, exact, _ = swapped([one, two], pairs, np.unique(one.groups), float(told[0]), np.random.default_rng(0))
+    assert exact
+    assert p == pytest.approx(np.mean(np.abs(told) >= abs(told[0]) - 1e-9))
 
 
 def test_many_groups_of_many_sizes_are_drawn_and_never_give_nothing():
