@@ -53,6 +53,7 @@ def test_groups_are_counted_once_in_every_genre_that_they_lie_in() -> None:
 def test_of_many_genres_those_with_the_fewest_groups_are_named() -> None:
     ten = {f"g{i}": 20 - i for i in range(10)}
     assert many(ten, "artist") == ", ".join(f"g{i} {20 - i}" for i in range(10)) + " artists"
+    assert "g0" not in many({**ten, "few": 2}, "artist")  # eleven: the one with the most groups is left out
     twelve = {"few": 2, **ten, "fewer": 1}
     said = ", ".join(f"g{i} {20 - i}" for i in range(9, 1, -1))
     assert many(twelve, "album") == f"fewer 1, few 2, {said} albums (and more in 2 other genres)"
