@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from genrelab.evaluate.importance import importance
+from genrelab.evaluate.importance import N_TREES, importance
 
 
 def trials(n: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -42,6 +42,20 @@ def test_trials_that_are_all_close_to_the_best_do_not_hide_what_is_far_from_it()
     a[30:] = 0.9 + 0.1 * a[30:]
     found = importance([a, b, choice], 2 * a[:, 0] + b[:, 0], 2, 0)
     assert found.share[0] > 2 * found.share[1]
+
+
+def test_skill_is_scikit_learns_out_of_bag_score_against_the_mean_of_the_others() -> None:
+    """The mean of the others is n / (n - 1) times as far from a result as the mean of all is."""
+    from sklearn.ensemble import RandomForestRegressor
+
+    for n, noise in ((40, 0.1), (40, 0.4), (200, 0.3)):
+        columns = trials(n)
+        y = columns[0][:, 0] + noise * np.random.default_rng(1).normal(size=n)
+        state = int(np.random.default_rng(7).integers(2**31))
+        forest = RandomForestRegressor(N_TREES, oob_score=True, random_state=state).fit(np.column_stack(columns), y)
+        found = importance(columns, y, 1, 7)
+        assert found.skill == pytest.approx(max(0, 1 - (1 - forest.oob_score_) * ((n - 1) / n) ** 2))
+        assert found.share.min() >= 0 and found.share.sum() <= found.skill + 1e-9
 
 
 def test_noise_has_no_importance() -> None:
