@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from genrelab import disk, paths
@@ -67,6 +68,10 @@ def _done(words: list[str]) -> int:
         from genrelab.commands import prepare
 
         return prepare.main(words[1:])
+    if words[:1] == ["rank"]:  # how a training starts the processes beside it
+        from genrelab import followers
+
+        return followers.follow(Path(words[1]))
     if words and words[0] in verbs():
         return verb(words[0], words[1:])
     if words and "=" not in words[0] and not words[0].startswith(("-", "+", "~")):

@@ -13,7 +13,7 @@ from omegaconf import MISSING, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
-from genrelab import paths, trust, words
+from genrelab import environment, paths, trust, words
 from genrelab.types import Beats, Labels, Track, Unusable, UserError
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ Config = dict[str, Any]  # resolved, plain
 RULE = "rule.npz"  # how a run decides, among its artifacts
 # what does not change a run's result, or is in data_digest
 IDENTITY_LESS = frozenset(
-    ["store", "cache_gb", "resume", "tracker", "limit_songs", "report", "trials", "baselines", "card"]
+    ["store", "cache_gb", "resume", "tracker", "limit_songs", "report", "trials", "jobs", "baselines", "card"]
 )
 
 
@@ -60,7 +60,9 @@ class Root:
     baselines: bool = MISSING
     card: str | None = MISSING
     report: Any = None
+    prepare: Any = MISSING
     trials: int = MISSING
+    jobs: int | None = None
     resume: str | None = None
 
 
@@ -69,10 +71,9 @@ def register() -> None:
     from hydra.core.config_store import ConfigStore
 
     ConfigStore.instance().store("schema", Root)
-    OmegaConf.register_new_resolver(
-        "first", lambda *values: next((v for v in values if v is not None), None), replace=True
-    )
+    OmegaConf.register_new_resolver("first", lambda *of: next((v for v in of if v is not None), None), replace=True)
     OmegaConf.register_new_resolver("frames", lambda length_s, hop_s: round(length_s / hop_s), replace=True)
+    OmegaConf.register_new_resolver("at_once", environment.at_once, replace=True)
     OmegaConf.register_new_resolver("each_genre", _each_genre, replace=True)
     OmegaConf.register_new_resolver("rungs", _rungs, replace=True)
 
@@ -137,7 +138,7 @@ def plain(made: Any, choices: Mapping[str, str], overrides: Sequence[str]) -> Co
         if config["data"].get(key):
             config["data"][key] = str(Path(config["data"][key]).expanduser().absolute())
     config["choices"] = {k: v for k, v in choices.items() if not k.startswith("hydra") and v is not None}
-    config["overrides"] = [w for w in overrides if not w.startswith("store=")]
+    config["overrides"] = words.of_run(overrides)
     return config
 
 
@@ -178,7 +179,7 @@ def data_name(config: Any) -> str:
 def identity(config: Config) -> Config:
     """The part of a config that decides a run's result."""
     kept = {k: v for k, v in config.items() if k not in IDENTITY_LESS}
-    machine = ("accelerator", "devices", "threads", "memory_format", "keep_memory")
+    machine = ("accelerator", "devices", "strategy", "num_nodes", "threads", "memory_format", "keep_memory")
     kept["trainer"] = {k: v for k, v in config["trainer"].items() if k not in machine}
     kept["data"] = {k: v for k, v in config["data"].items() if k not in ("path", "n_jobs")}
     return kept

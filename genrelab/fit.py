@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import resource
 import time
 import warnings
@@ -15,7 +16,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from genrelab import environment, speed
+from genrelab import environment, ranks, speed
 from genrelab.augment.base import Augment
 from genrelab.augment.songs import AugmentedSongs
 from genrelab.compose import Config, Prepared, accelerated, build, checkpoint, instantiate
@@ -26,7 +27,7 @@ from genrelab.evaluate.answers import Answers
 from genrelab.learner import Learner
 from genrelab.lightning import MisconfigurationException, callbacks, pl
 from genrelab.model import SongClassifier
-from genrelab.resumable import EarlyStopping, WholeCheckpoints
+from genrelab.resumable import EarlyStopping, Sigterm, WholeCheckpoints
 from genrelab.stacked import EmbeddedSongs, adopt, embeddings, is_stacked, source
 from genrelab.store import Progress, waves
 from genrelab.task.rule import Rule
@@ -73,14 +74,19 @@ def fit(
     *,
     resume: bool,
     say: Callable[[str], None],
+    ready: Callable[[], None] = lambda: None,
 ) -> Fitted:
-    """Trains and tests one model on one split; goes on from checkpoints/last.ckpt where `resume` and there is one."""
+    """Trains and tests one model on one split; goes on from checkpoints/last.ckpt where `resume` and there is one.
+
+    ready: called where all is there but the training. Of a training over several processes (`ranks`) each calls this,
+    and all have the same answers.
+    """
     quiet()
     options = config["trainer"]
     task = instantiate(config["task"])
     check(options, task.metrics)
     speed.keep_memory()
-    torch.set_num_threads(threads := threads_of(options, run.tags))
+    torch.set_num_threads(threads := max(1, threads_of(options, run.tags) // ranks.that_share(options)))
     pl.seed_everything(config["seed"], verbose=False)
     model = build(config, prepared.genres, task.several, prepared.front, prepared.slicer)
     songs: Callable[..., SongSlices] = SongSlices
@@ -97,10 +103,9 @@ def fit(
         if not len(data):
             raise UserError(f"split={split.kind} leaves no song for {side}: give more songs, or another split")
     epoch = {k: options[k] for k in ("batch_songs", "balance")} | {"at_least": options["songs_per_epoch"]}
-    loaders = {side: loader(data, **epoch) for side, data in sides.items()}
 
     speed.formatted(model.net, speed.Choice.memory_format)
-    first = next(iter(loaders["train"]))
+    first = next(iter(loader(sides["train"], **epoch)))
     if not is_stacked(config):
         begin(model, sides["train"], first, options["batch_songs"])
     chosen = faster(config, model, first, run.tags, threads)
@@ -123,17 +128,21 @@ def fit(
         # after validation, as the checkpoints are: what they hold of it is whole, and a resumed run can go on from it
         watch = {"patience": options["patience"], "mode": options["mode"], "check_on_train_epoch_end": False}
         watching.append(EarlyStopping(options["monitor"], **watch))
+    if "SUBMITIT_EXECUTOR" in os.environ:
+        watching.append(Sigterm())
     try:
         trainer = pl.Trainer(
             accelerator=options["accelerator"],
-            devices=options["devices"],
+            **ranks.sizes(options),
+            sync_batchnorm=ranks.is_shared(config) and accelerated(config),
+            use_distributed_sampler=False,  # each takes its part of a batch
             precision=chosen.precision,  # type: ignore[arg-type]
             max_epochs=options["max_epochs"] if learns else 0,
             overfit_batches=options["overfit_batches"],
             gradient_clip_val=options["gradient_clip_val"],
             logger=run.logger,
             callbacks=watching,
-            plugins=WholeCheckpoints(),
+            plugins=[WholeCheckpoints(), *ranks.environments(config)],
             default_root_dir=run.folder,
             enable_progress_bar=False,
             enable_model_summary=False,
@@ -159,28 +168,29 @@ def fit(
     if going_on:
         done = checkpoint(unfinished)["epoch"] + 1
         say(f"going on after epoch {done} of {options['max_epochs']}")
-    started = time.perf_counter()
-    trainer.fit(
-        learner, loaders["train"], loaders["val"], ckpt_path=str(unfinished) if going_on else None, weights_only=True
-    )
-    train_s = time.perf_counter() - started
+    told = {"config": config | {"trainer": options | chosen.options}, "fold": split.fold, "folder": str(run.folder)}
+    part = (trainer.global_rank, trainer.world_size)
+    with ranks.beside(run.folder, ranks.here(options), told | {"going_on": resume}):
+        ready()
+        loaders = {side: loader(data, **epoch, part=part) for side, data in sides.items()}
+        started = time.perf_counter()
+        last_one = str(unfinished) if going_on else None
+        trainer.fit(learner, loaders["train"], loaders["val"], ckpt_path=last_one, weights_only=True)
+        train_s = time.perf_counter() - started
+        if not learns:
+            trainer.save_checkpoint(checkpoints / "best.ckpt")
+        weights = checkpoint(Path(best.dirpath or checkpoints) / "best.ckpt")
+        learner.load_state_dict(weights["state_dict"])
+        answers = {}
+        for n, (side, data) in enumerate(sides.items()):
+            progress("testing", n, len(sides))
+            every_slice = loader(data.whole(), options["batch_songs"], balance=False, at_least=0, part=part)
+            answers[side] = learner.answers(trainer, every_slice, shorter=side == "test")
+    progress("testing", len(sides), len(sides))
 
     epochs_here = trainer.current_epoch - done
     each = sides["train"].which(np.arange(len(sides["train"])))[1].mean()
     n_train = each * max(len(sides["train"]), options["songs_per_epoch"])
-    if not learns:
-        trainer.save_checkpoint(checkpoints / "best.ckpt")
-    weights = checkpoint(checkpoints / "best.ckpt")
-    learner.load_state_dict(weights["state_dict"])
-    answers = {}
-    for n, (side, data) in enumerate(sides.items()):
-        progress("testing", n, len(sides))
-        learner.shorter = [] if side == "test" else None
-        learner.said = []
-        every_slice = loader(data.whole(), options["batch_songs"], balance=False, at_least=0)
-        trainer.predict(learner, every_slice, return_predictions=False)
-        answers[side] = Answers.joined(learner.said)
-    progress("testing", len(sides), len(sides))
     rule = task.rule(answers["train"], answers["val"])
     best_row = next((r for r in learner.history if r["epoch"] == weights["epoch"]), {})
     figures = {k: v for k, v in best_row.items() if k.startswith("train/")}
@@ -199,7 +209,7 @@ def fit(
     return Fitted(
         model.eval(),
         answers,
-        np.concatenate(learner.shorter or []),
+        learner.shortened,
         rule,
         figures,
         learner.history,
@@ -239,8 +249,7 @@ def check(options: Config, metrics: Sequence[str]) -> None:
         value = options[key]
         if not (isinstance(value, int) and value >= 1) and (key, value) != ("threads", None):
             raise UserError(f"trainer.{key}={value}: expected a whole number, at least 1")
-    if options["devices"] not in (1, "auto"):
-        raise UserError(f"trainer.devices={options['devices']}: a run trains in one process so far; give 1")
+    ranks.check(options)
     watched = ["val/loss", *(f"val/{of}/{m}" for of in ("song", "slice") for m in metrics)]
     if options["monitor"] not in watched:
         raise UserError(f"trainer.monitor={options['monitor']}: no such figure; there are {', '.join(watched)}")
@@ -256,7 +265,8 @@ def loader_of_all(data: SongSlices, batch_songs: int) -> Any:
 def faster(config: Config, model: SongClassifier, batch: Any, tags: Mapping[str, str], threads: int) -> speed.Choice:
     """How this model trains fastest on this machine. The runs of a sweep, or of a k-fold run, train alike."""
     dials = speed.given(config["trainer"], tags)
-    if is_stacked(config) or accelerated(config):  # a step on embeddings is too short to gain
+    # a step on embeddings is too short to gain, and processes of several machines must agree
+    if is_stacked(config) or accelerated(config) or ranks.outside()[1] > 1:
         chosen = replace(speed.Choice(threads=threads), **dials)
         speed.use(chosen, model.net)
         return chosen
@@ -270,7 +280,7 @@ def faster(config: Config, model: SongClassifier, batch: Any, tags: Mapping[str,
     parent = tags.get("mlflow.parentRunId")
     what = f"{config['net']['_target_']} {digest(config['net'], config['agg'], learned, sizes)}"
     what = f"the runs below {parent}" if parent else what
-    return speed.choose(Path(config["store"]), what, step, model.net, dials, threads)
+    return speed.choose(Path(config["store"]), what, step, model.net, dials, threads, anywhere=parent is not None)
 
 
 def mflop_per_slice(model: SongClassifier) -> float:
@@ -301,7 +311,8 @@ def front_x_realtime(model: SongClassifier, sample_rate: int) -> float:
 
 def quiet() -> None:
     """Lightning's hints are for people who write loops."""
-    logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
+    for name in ("pytorch_lightning", "lightning_fabric"):
+        logging.getLogger(name).setLevel(logging.ERROR)
     for hint in (
         "does not have many workers",
         "Checkpoint directory",
@@ -311,6 +322,7 @@ def quiet() -> None:
         "configure_optimizers` returned `None",
         "predict returned None",
         "predict_dataloader",
+        "sync_dist=True",  # each process has the figures of all songs
         "in eval mode at the start",  # a frozen net is meant to be
     ):
         warnings.filterwarnings("ignore", f".*{hint}.*")

@@ -40,14 +40,15 @@ class Learner(pl.LightningModule):
         self.logged_until = logged_until  # the last epoch whose figures the tracker already has
         self.augment = augment if augment and augment.on_pictures else None
         self.history: list[dict[str, float]] = []
-        self.shorter: list[np.ndarray] | None = None  # (B, lengths, K) of the batches, while somebody asks
-        self.said: list[Answers] = []  # of the batches of a prediction
+        self.shortened = np.zeros((0, 0, 0))  # (songs, lengths, K) of the last prediction that was asked for them
+        self._shorter: list[np.ndarray] | None = None  # of its batches, while somebody asks
+        self._told: list[Answers] = []  # of the batches of a prediction
         self._said: dict[str, list[dict[str, Tensor]]] = {"train": [], "val": []}  # as the model keeps them
-        self._loss: dict[str, list[tuple[Tensor, int]]] = {"train": [], "val": []}
+        self._loss: dict[str, list[tuple[Tensor, int | Tensor]]] = {"train": [], "val": []}
 
     def transfer_batch_to_device(self, batch: Batch, device: torch.device, dataloader_idx: int) -> Batch:
         """How many slices each song has stays with the host, which lays out the batch."""
-        on_host = {k: batch[k] for k in ("n_slices", "index") if k in batch}
+        on_host = {k: batch[k] for k in ("n_slices", "index", "mine") if k in batch}
         rest = {k: v for k, v in batch.items() if k not in on_host}
         return super().transfer_batch_to_device(rest, device, dataloader_idx) | on_host
 
@@ -63,9 +64,17 @@ class Learner(pl.LightningModule):
         return self._learned(batch, self._scores(batch, self.model), batch["target"], side)
 
     def _learned(self, batch: Batch, scores: Scores, target: Tensor, side: str) -> Tensor:
-        loss = self.task.loss(scores, target, self.model.agg.trained)
-        self._said[side].append(self._kept(batch, scores))
-        self._loss[side].append((loss.detach(), len(batch["truth"])))
+        n_songs: int | Tensor = len(batch["truth"])
+        shares: Any = (1.0, 1.0)
+        if "mine" in batch:  # a song counts as much as in one process, whoever has the others
+            mine = batch["mine"]
+            own = torch.tensor([n_songs, len(scores.owner)], device=self.device, dtype=torch.float32) * mine
+            whole = self.trainer.strategy.reduce(own.clone(), reduce_op="sum")
+            n_songs, shares = whole[0], (own / whole * self.trainer.world_size).unbind()
+        loss = self.task.loss(scores, target, self.model.agg.trained, shares)
+        if batch.get("mine", True):
+            self._said[side].append(self._kept(batch, scores))
+        self._loss[side].append((loss.detach(), n_songs))
         return loss
 
     def training_step(self, batch: Batch, _: int) -> Tensor:
@@ -82,24 +91,46 @@ class Learner(pl.LightningModule):
 
     def predict_step(self, batch: Batch, _: int) -> None:
         """What the model says of a batch, some of whose songs may be of none of the genres."""
+        if not batch.get("mine", True):
+            return
         scores = self._scores(batch, self.model.tell)
-        if self.shorter is not None:
+        if self._shorter is not None:
             made = self.model.shorter(scores, batch["n_slices"])
-            self.shorter.append(torch.stack(made, 1).float().cpu().numpy())
-        self.said.append(self.model.arrays(self._kept(batch, scores)))
+            self._shorter.append(torch.stack(made, 1).float().cpu().numpy())
+        self._told.append(self.model.arrays(self._kept(batch, scores)))
+
+    def answers(self, trainer: pl.Trainer, batches: Any, *, shorter: bool) -> Answers:
+        """What the model says of the songs of all batches, each process of its own and everyone told of all.
+
+        shorter: also of their first slices alone, in `shortened`.
+        """
+        self._told, self._shorter = [], [] if shorter else None
+        trainer.predict(self, batches, return_predictions=False)
+        told, made = (
+            [one for part in parts for one in part]
+            for parts in zip(*gathered((self._told, self._shorter or [])), strict=True)
+        )
+        found = Answers.joined(told)
+        order = np.argsort(found.index, kind="stable")
+        if shorter:
+            self.shortened = np.concatenate(made)[order]
+        return found.taken(order)
 
     def on_train_epoch_start(self) -> None:
         # dropout depends on (seed, epoch) alone, so that a resumed run goes on as an undisturbed one
-        torch.manual_seed(hash((self.seed, self.current_epoch)) % 2**31)
+        rank = (self.global_rank,) if self.global_rank else ()  # each process has songs of its own
+        torch.manual_seed(hash((self.seed, self.current_epoch, *rank)) % 2**31)
 
     def _collect(self, side: str) -> dict[str, float]:
         """The figures of what was said of a side since the last call."""
-        said, loss = [self.model.arrays(parts) for parts in self._said[side]], self._loss[side]
+        losses = [(float(loss), float(n)) for loss, n in self._loss[side]]
+        own = [self.model.arrays(parts) for parts in self._said[side]], losses
         self._said[side], self._loss[side] = [], []
+        said, all_losses = ([one for part in parts for one in part] for parts in zip(*gathered(own), strict=True))
         if not said:
             return {}
-        mean = float(np.average([float(value) for value, _ in loss], weights=[n for _, n in loss]))
-        return {f"{side}/loss": mean} | Answers.joined(said).figures(side)
+        mean, weights = zip(*all_losses, strict=True)
+        return {f"{side}/loss": float(np.average(mean, weights=weights))} | Answers.joined(said).figures(side)
 
     def on_validation_epoch_end(self) -> None:
         figures = self._collect("val")
@@ -127,3 +158,14 @@ class Learner(pl.LightningModule):
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         self.history = list(checkpoint["genrelab"]["history"])
+
+
+def gathered(own: Any) -> list[Any]:
+    """What each process has, in the order of their ranks; of one process its own alone."""
+    import torch.distributed as dist
+
+    if not (dist.is_available() and dist.is_initialized()):
+        return [own]
+    everyone: list[Any] = [None] * dist.get_world_size()
+    dist.all_gather_object(everyone, own)
+    return everyone

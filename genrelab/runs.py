@@ -326,7 +326,8 @@ def run_name(config: compose.Config, split: str) -> str:
 
 
 def config_hash(config: compose.Config, precision: str) -> str:
-    own = compose.identity(config)
+    """12 hexadecimal digits of all that decides a run's result, in whatever words it was said."""
+    own = {k: v for k, v in compose.identity(config).items() if k not in ("choices", "overrides")}
     return digest(own | {"trainer": own["trainer"] | {"precision": precision}})
 
 

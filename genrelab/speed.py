@@ -39,6 +39,11 @@ class Choice:
         """As a run says it, in the words of the trainer's options."""
         return {k: str(v).lower() if isinstance(v, bool) else str(v) for k, v in asdict(self).items()}
 
+    @property
+    def options(self) -> dict[str, Any]:
+        """As the trainer's options, by which nothing is measured again."""
+        return asdict(self)
+
 
 def keep_memory(keep: bool = True) -> None:
     """Tells glibc's malloc to keep freed pages: else every step's activations are unmapped and faulted in again."""
@@ -71,16 +76,24 @@ def given(options: Mapping[str, Any], tags: Mapping[str, str]) -> dict[str, Any]
 
 
 def choose(
-    store: Path, what: str, step: Callable[[], object], net: nn.Module, dials: Mapping[str, Any], threads: int
+    store: Path,
+    what: str,
+    step: Callable[[], object],
+    net: nn.Module,
+    dials: Mapping[str, Any],
+    threads: int,
+    *,
+    anywhere: bool = False,
 ) -> Choice:
     """The faster choices for a training step, each other than the first only where it saves a tenth; remembered.
 
     One dial after another: precision, memory format, threads (up to `threads`), malloc. `step` runs one forward and
-    backward pass of `net`; `what` names what is measured; `dials` are set already. They are set as chosen afterwards.
+    backward pass of `net`; `what` names what is measured; `dials` are set already; `anywhere`: what was chosen on one
+    machine holds on every other that has this store. They are set as chosen afterwards.
     """
     path = store / "cache" / "machine.json"
     path.parent.mkdir(parents=True, exist_ok=True)
-    key = f"{what} on {processor()}, {threads} threads, torch {torch.__version__}"
+    key = what if anywhere else f"{what} on {processor()}, {threads} threads, torch {torch.__version__}"
     first = replace(Choice(threads=threads), **dials)
     with FileLock(path.with_suffix(".lock")):
         known = json.loads(path.read_text()) if path.exists() else {}

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset, Sampler
+from torch.utils.data import DataLoader, Dataset, Sampler, SequentialSampler
 
 from genrelab.audio import pcm
 from genrelab.data.split import Split
@@ -178,14 +178,37 @@ class Songs(Sampler[int]):
         return iter(random.permutation(order).tolist())
 
 
+class Part(Dataset[Batch]):
+    """One process's part of each batch, where several train together: every n-th of its songs.
+
+    Where a batch has no song for it, another's, to be passed over: `mine` says whether the songs are its own.
+    """
+
+    def __init__(self, data: SongSlices, rank: int, n: int) -> None:
+        self.data, self.rank, self.n = data, rank, n
+
+    def __len__(self) -> int:
+        return len(self.data)
+
+    def __getitems__(self, positions: Sequence[int]) -> Batch:
+        own = positions[self.rank :: self.n]
+        return self.data.__getitems__(own or positions[:1]) | {"mine": bool(own)}
+
+
 def _whole(batch: Any) -> Any:
     return batch
 
 
-def loader(data: SongSlices, batch_songs: int, balance: bool, at_least: int) -> DataLoader[Any]:
-    """Batches of songs; shuffled (and balanced) where the side is train, in the manifest's order elsewhere."""
-    sampler = Songs(data, balance, at_least) if data.training else None
+def loader(
+    data: SongSlices, batch_songs: int, balance: bool, at_least: int, part: tuple[int, int] = (0, 1)
+) -> DataLoader[Any]:
+    """Batches of songs; shuffled (and balanced) where the side is train, in the manifest's order elsewhere.
+
+    part: which process this is, of how many that have a part of each batch.
+    """
+    sampler: Sampler[int] = Songs(data, balance, at_least) if data.training else SequentialSampler(data)
+    given = data if part[1] == 1 else Part(data, *part)
     pinned = torch.cuda.is_available()  # a device reads it while the next one is cut
     return DataLoader(
-        data, batch_size=batch_songs, sampler=sampler, collate_fn=_whole, num_workers=0, pin_memory=pinned
+        given, batch_size=batch_songs, sampler=sampler, collate_fn=_whole, num_workers=0, pin_memory=pinned
     )

@@ -49,9 +49,15 @@ class Answers:
 
     def of(self, songs: NDArray) -> Answers:
         """The answers of some songs, (n,) bool."""
-        cut = songs[self.owner]
+        return self.taken(np.flatnonzero(songs))
+
+    def taken(self, places: NDArray) -> Answers:
+        """The answers of the songs at these places (m,) among them, in that order."""
+        first = np.cumsum(self.n_slices) - self.n_slices
+        cut = [np.arange(f, f + n) for f, n in zip(first[places], self.n_slices[places], strict=True)]
+        rows = np.concatenate([np.zeros(0, np.int64), *cut])
         parts = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in ("slice", "several")}
-        return Answers(**{k: v[songs] for k, v in parts.items()}, slice=self.slice[cut], several=self.several)
+        return Answers(**{k: v[places] for k, v in parts.items()}, slice=self.slice[rows], several=self.several)
 
     @property
     def of_known(self) -> Answers:

@@ -79,12 +79,17 @@ class Task:
         """(n, K) scores and targets -> the loss, a scalar."""
         raise NotImplementedError
 
-    def loss(self, scores: Scores, target: Tensor, trained: bool) -> Tensor:
-        """Scores of B songs with N slices, target (B, K) -> the loss, a scalar; every slice counts alike."""
-        slices = self.entropy(scores.slice.float(), target[scores.owner])
+    def loss(
+        self, scores: Scores, target: Tensor, trained: bool, shares: tuple[Tensor | float, Tensor | float] = (1.0, 1.0)
+    ) -> Tensor:
+        """Scores of B songs with N slices, target (B, K) -> the loss, a scalar; every slice counts alike.
+
+        shares: what these songs, and these slices, count for beside those of other processes; 1 in the mean.
+        """
+        slices = shares[1] * self.entropy(scores.slice.float(), target[scores.owner])
         if not trained:
             return slices
-        return self.entropy(scores.song.float(), target) + self.slice_weight * slices
+        return shares[0] * self.entropy(scores.song.float(), target) + self.slice_weight * slices
 
     def rule(self, train: Answers, val: Answers) -> Rule:
         """How a run of this task decides: chosen on its training and validation songs."""
