@@ -87,6 +87,16 @@ def threads_of(options: Mapping[str, Any], tags: Mapping[str, str]) -> int:
     return int(options["threads"] or tags.get("threads") or (asked if asked.isdigit() else 0) or os.cpu_count() or 1)
 
 
+def at_once(jobs: int | None, gb: float) -> int:
+    """How many runs go on at once on this machine: `jobs`, else one a core, as far as each has `gb` GB of memory."""
+    from joblib import cpu_count  # of this process: a container or a cluster may give it fewer
+
+    if jobs is not None:
+        return jobs
+    memory_gb = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 1e9
+    return max(1, min(int(cpu_count()), int(memory_gb / gb)))
+
+
 def save(folder: Path, now: Environment) -> None:
     """Writes FILE; where a resumed run had another environment before, that one stays and the new one stands beside."""
     before = load(folder)

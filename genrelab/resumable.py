@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import signal
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -40,3 +41,15 @@ class EarlyStopping(callbacks.EarlyStopping):
         del pl_module
         if self.stopped_epoch or self.wait_count >= self.patience:
             trainer.should_stop = True
+
+
+class Sigterm(callbacks.Callback):
+    """SIGTERM stays what it was before the training, where it comes with another signal: a cluster sends it to a job
+    that it takes away, and submitit has the job queued again by a second one; Lightning would stop at the first."""
+
+    def __init__(self) -> None:
+        self.before = signal.getsignal(signal.SIGTERM)
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        del trainer, pl_module
+        signal.signal(signal.SIGTERM, self.before)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from pathlib import Path
 from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -10,15 +11,15 @@ from hydra.core.override_parser.types import Glob, Override
 from hydra.experimental.callback import Callback
 from omegaconf import OmegaConf, open_dict, read_write
 
-from genrelab import words
+from genrelab import sweep, words
 from genrelab.report.console import say
-
-BEST: list[float] = []  # what this process's trials reached on validation
-SEARCHED: set[str] = set()  # the keys that its trials differ in
 
 
 class Search(Callback):
-    """Hydra calls it before a search, and before and after every trial."""
+    """Hydra calls it before a search, and before and after every trial, which may be in another process."""
+
+    def __init__(self) -> None:
+        self.searched: set[str] = set()  # the keys that the trials differ in
 
     def on_multirun_start(self, config: Any, **kwargs: Any) -> None:
         """Leaves out of the space what the chosen parts do not have."""
@@ -27,8 +28,6 @@ class Search(Callback):
 
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         logging.getLogger("hydra_plugins.hydra_optuna_sweeper").setLevel(logging.CRITICAL)  # `attempt` said it already
-        BEST.clear()
-        SEARCHED.clear()
         task = OmegaConf.to_container(config.hydra.overrides.task, resolve=False)
         typed = OverridesParser.create().parse_overrides(list(task))  # type: ignore[arg-type]
         with read_write(config), open_dict(config):
@@ -37,7 +36,7 @@ class Search(Callback):
             for key, why in lacking(sweeper.params, config, typed).items():
                 del sweeper.params[key]
                 say(f"not searched: {key}, {why}")
-            SEARCHED.update(map(str, sweeper.params), (o.key_or_group for o in typed if o.is_sweep_override()))
+            self.searched = {*map(str, sweeper.params), *(o.key_or_group for o in typed if o.is_sweep_override())}
             if sweeper.n_trials < 1:
                 say(f"trials={sweeper.n_trials}: nothing is tried")
             if sweeper.storage:
@@ -49,7 +48,7 @@ class Search(Callback):
         from genrelab.report.importance import brief
 
         tried = [w.partition("=") for w in config.hydra.overrides.task]
-        said = " ".join(f"{key}={brief(value)}" for key, _, value in tried if key in SEARCHED)
+        said = " ".join(f"{key}={brief(value)}" for key, _, value in tried if key in self.searched)
         say(f"trial {config.hydra.job.num + 1} of {config.hydra.sweeper.n_trials}: {said}".removesuffix(": "))
 
     def on_job_end(self, config: Any, job_return: Any, **kwargs: Any) -> None:
@@ -58,8 +57,9 @@ class Search(Callback):
         if value is None:
             say(f"trial {number} failed; the search goes on without it")
             return
-        BEST.append(value)
-        say(f"trial {number}: {100 * value:.1f} % on validation, the best so far {100 * max(BEST):.1f} %")
+        rows = sweep.results(Path(config.hydra.sweep.dir))
+        best = max(r["figures"].get(f"val/song/{r['measure']}", 0.0) for r in rows)
+        say(f"trial {number}: {100 * value:.1f} % on validation, the best so far {100 * best:.1f} %")
 
 
 def spelled_out(override: Override) -> str:

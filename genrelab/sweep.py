@@ -1,7 +1,7 @@
 """A multirun: one parent run, its children below it, one table of them all at the end.
 
 Every child writes its outcome to `result.json` in its Hydra folder, whatever launcher started it and whether it was
-tracked or not; the parent's id travels in the environment.
+tracked or not; the parent's id travels in the environment, which Hydra sets for every job, in whatever process it is.
 """
 
 from __future__ import annotations
@@ -9,16 +9,21 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from hydra.experimental.callback import Callback
 
+from genrelab import words
 from genrelab.types import MEASURE, UserError
 
 PARENT, RESUME, FOLDER = "GENRELAB_PARENT", "GENRELAB_RESUME_SWEEP", "GENRELAB_SWEEP_DIR"
-BEGUN: dict[str, Any] = {}  # of this process's sweep: parent (its run), n_boot, seed, report
+BEGUN: dict[str, Any] = {}  # of this process's sweep: parent (its run), store, n_boot, seed, report
+MARK = "begun"  # a file of a job's folder: which process has begun it
+PATIENCE_S = 10.0  # for runs in other processes, from an interrupt to their end
 
 
 class Parent(Callback):
@@ -32,33 +37,68 @@ class Parent(Callback):
         from genrelab.report import notes
         from genrelab.track import write_json
 
-        BEGUN.update(n_boot=config.trainer.n_boot, seed=config.seed)
+        if hindered(config):  # its launcher will say so
+            return
+        BEGUN.update(n_boot=config.trainer.n_boot, seed=config.seed, store=paths.store_dir(config.store))
         BEGUN["report"] = compose.instantiate(config.report) if config.report else None
-        store = paths.store_dir(config.store)
+        store = BEGUN["store"]
         os.environ[FOLDER] = str(Path(config.hydra.sweep.dir).resolve())
         tracker = compose.instantiate(config.tracker)
-        words = [*config.hydra.overrides.task, *config.hydra.overrides.hydra]
-        words = [w for w in words if w != "hydra.mode=MULTIRUN"]
+        typed = [*config.hydra.overrides.task, *config.hydra.overrides.hydra]
+        typed = [w for w in typed if w != "hydra.mode=MULTIRUN"]
         experiment = compose.data_name(config)
-        tags = swept(config.hydra.runtime.choices, words, config.seed) | {"kind": "sweep", "data": experiment}
-        tags |= {"overrides": json.dumps(words), "measure": compose.instantiate(config.task).measure}
-        told = [w for w in words if not w.startswith(("store=", "hydra"))]
+        tags = swept(config.hydra.runtime.choices, typed, config.seed) | {"kind": "sweep", "data": experiment}
+        tags |= {"overrides": json.dumps(typed), "measure": compose.instantiate(config.task).measure}
+        told = [w for w in words.of_run(typed) if not w.startswith("hydra")]
         # first what differs: a list shows the beginning of a name
         name = "sweep " + " ".join(sorted(told, key=lambda w: not re.search(r",|glob\(|\(.*:", w)))[:200]
         resumed = os.environ.get(PARENT)
         run = tracker.begin(store, experiment, name, tags, resume=resumed)
         os.environ[PARENT] = run.id
         BEGUN["parent"] = run
-        run.describe(notes.of_sweep(cards.command("-m", *(w for w in words if not w.startswith("store=")))))
+        run.describe(notes.of_sweep(cards.command("-m", *(w for w in typed if not w.startswith("store=")))))
+        hand_down(config, {name: os.environ[name] for name in (PARENT, FOLDER, RESUME) if name in os.environ}, store)
         if not resumed:
             write_json(
-                run.folder / "sweep.json", {"overrides": words, "config": OmegaConf.to_container(config.hydra.sweeper)}
+                run.folder / "sweep.json", {"overrides": typed, "config": OmegaConf.to_container(config.hydra.sweeper)}
             )
 
 
-def swept(choices: Mapping[str, Any], words: list[str], seed: int) -> dict[str, object]:
+def hindered(config: Any) -> str:
+    """Why a sweep cannot begin under its launcher; "" where it can."""
+    if config.jobs is not None and config.jobs < 1:
+        return f"jobs={config.jobs}: expected how many runs go on at once, at least 1"
+    if config.hydra.runtime.choices.get("hydra/launcher") == "slurm":
+        lacking = [name for name in ("sbatch", "srun") if not shutil.which(name)]
+        if lacking:
+            return (
+                f"hydra/launcher=slurm wants SLURM's {' and '.join(lacking)}, which this machine does not have: start "
+                "the sweep on a machine of the cluster, or give hydra/launcher=processes"
+            )
+    return ""
+
+
+def hand_down(config: Any, environment: Mapping[str, str], store: Path | None = None) -> None:
+    """What the jobs of a sweep find in their environment, and as their store, in whatever process and folder they are:
+    overrides that each is composed with, and that nobody has typed."""
+    from omegaconf import open_dict, read_write
+
+    new = {f"++hydra.job.env_set.{name}": value for name, value in environment.items()}
+    new |= {"store": str(store)} if store else {}
+    with read_write(config), open_dict(config):
+        own = config.hydra.overrides.hydra
+        kept = [w for w in own if w.partition("=")[0] not in new]
+        config.hydra.overrides.hydra = [*kept, *(f"{key}={words.quote(value)}" for key, value in new.items())]
+
+
+def elsewhere() -> bool:
+    """Whether this process has a job of a sweep that another process has begun."""
+    return FOLDER in os.environ and not BEGUN
+
+
+def swept(choices: Mapping[str, Any], typed: list[str], seed: int) -> dict[str, object]:
     """The tags of a sweep's parts, those of a run; what differs from run to run stands as the user wrote it."""
-    given = dict(w.split("=", 1) for w in words if "=" in w)
+    given = dict(w.split("=", 1) for w in typed if "=" in w)
     parts = {k: choices[k] for k in ("front", "slice", "net", "agg", "task", "split") if choices.get(k)}
     return {k: given.get(k, usual) for k, usual in (parts | {"seed": seed}).items()}
 
@@ -88,9 +128,40 @@ def compared(rows: list[dict[str, Any]], run: Any) -> list[Any]:
 
 
 def abandon(reason: str) -> None:
-    """Ends the parent of a sweep that cannot go on."""
+    """Ends the parent of a sweep that cannot go on, and what other processes have left open below it."""
     if run := BEGUN.pop("parent", None):
+        if run.client:
+            close(BEGUN["store"], open_below(BEGUN["store"], run.id, PATIENCE_S), "KILLED", reason)
         run.finish("KILLED", reason)
+
+
+def open_below(store: Path, parent: str, patience_s: float, overrides: list[str] | None = None) -> list[Any]:
+    """The runs below another that nobody has ended, folds too, after a wait for the processes that write them.
+
+    overrides: of those with these alone.
+    """
+    from genrelab import process, track
+
+    until = time.monotonic() + patience_s
+    while True:
+        there = track.children(store, parent)
+        there += [fold for run in there if run.kind == "kfold" for fold in track.children(store, run.id)]
+        left = [run for run in there if run.status == "RUNNING"]
+        if overrides is not None:
+            left = [run for run in left if run.tags.get("overrides") == json.dumps(overrides)]
+        if not any(process.state(r.tags.get(track.PROCESS, "")) in ("alive", "elsewhere") for r in left):
+            return left
+        if time.monotonic() >= until:
+            return left
+        time.sleep(0.2)
+
+
+def close(store: Path, left: list[Any], status: str, reason: str) -> None:
+    """Ends runs whose processes could not."""
+    from genrelab import track
+
+    for record in left:
+        track.end(store, record, status, reason, int(1000 * time.time()))
 
 
 def finish() -> tuple[int, list[Any]]:
@@ -137,15 +208,32 @@ def distinct(rows: list[dict[str, Any]]) -> list[str]:
     return [n if names.count(n) == 1 else " ".join([n, *w]) for n, w in zip(names, own, strict=True)]
 
 
-def finished_child(store: Path, overrides: list[str]) -> tuple[Any, Any]:
-    """(the finished child of this sweep with these overrides, else the one that was cut off), either may be None."""
+def begun_before(folder: Path) -> bool:
+    """Whether this very job was begun already: its process was killed, and whoever launched it has started it anew."""
+    from genrelab import process
+
+    mark = folder / MARK
+    before = mark.exists()
+    folder.mkdir(parents=True, exist_ok=True)
+    mark.write_text(process.here(), encoding="utf-8")
+    return before
+
+
+def finished_child(store: Path, overrides: list[str], again: bool = False) -> tuple[Any, Any]:
+    """(the finished child of this sweep with these overrides, else the one that was cut off), either may be None.
+
+    Both are None in a sweep that is not resumed, unless the job is done `again`. Raises UserError where another process
+    of this machine writes it.
+    """
     from genrelab import track
 
-    if not os.environ.get(RESUME):
+    if not os.environ.get(PARENT) or not (os.environ.get(RESUME) or again):
         return None, None
     same = [c for c in track.children(store, os.environ[PARENT]) if c.tags.get("overrides") == json.dumps(overrides)]
     done = next((c for c in same if c.status == "FINISHED"), None)
     cut_off = next((c for c in reversed(same) if c.status != "FINISHED"), None)
+    if cut_off and not done:
+        track.idle(cut_off)
     return done, cut_off
 
 

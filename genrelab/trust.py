@@ -34,6 +34,8 @@ RESOLVER = re.compile(r"\$\{[^}]*:")  # `${oc.env:...}`: what is carried out whe
 HYDRAS = re.compile(
     r"hydra\.mode=\w+|hydra/(launcher|sweeper)=\w+|hydra\.(launcher|sweeper)\.n_(jobs|trials)=\d+"
     r"|hydra\.sweeper\.sampler\.[a-z]\w*=[\d.]+"
+    r"|hydra\.launcher\.(timeout_min|cpus_per_task|mem_gb|gpus_per_node|array_parallelism)=\d+"
+    r"|hydra\.launcher\.(partition|account|qos|constraint|gres)=[\w.,:-]+"
 )
 
 

@@ -22,7 +22,13 @@ PATH_KEYS = (
     "net.weights",
     "tracker.path",
 )
-EXTRAS = {"hydra/sweeper/optuna": ("sweep=optuna", "hydra-optuna-sweeper", "optuna")}  # config: who wants what, extra
+EXTRAS = {  # a plugin's config: who wants what, and the extra
+    "hydra/sweeper/optuna": ("sweep=optuna", "hydra-optuna-sweeper", "optuna"),
+    "hydra/launcher/joblib": ("hydra/launcher=processes", "hydra-joblib-launcher", "processes"),
+    "hydra/launcher/submitit_local": ("hydra/launcher=local_jobs", "hydra-submitit-launcher", "local_jobs"),
+    "hydra/launcher/submitit_slurm": ("hydra/launcher=slurm", "hydra-submitit-launcher", "slurm"),
+    "hydra/launcher/ray": ("hydra/launcher=ray_cluster", "hydra-ray-launcher", "ray_cluster"),
+}
 WHAT = {"Integer": "a whole number", "Float": "a number", "Boolean": "true or false"}
 
 
@@ -40,13 +46,16 @@ def quoted(words: Sequence[str]) -> list[str]:
         ):
             path = Path(value).expanduser()
             if key == "store" or "," not in value or path.exists():  # else it is a sweep over paths
-                value = _quote(str(path.absolute()))
+                value = quote(str(path.absolute()))
         out.append(f"{key}{equals}{value}")
     return out
 
 
-def _quote(text: str) -> str:
-    """In Hydra's grammar backslashes count only before a quote; OmegaConf takes `${` for the start of a reference."""
+def quote(text: str) -> str:
+    """A text as the value of an override.
+
+    In Hydra's grammar backslashes count only before a quote; OmegaConf takes `${` for the start of a reference.
+    """
     escaped = re.sub(r"(\\*)('|$)", lambda m: 2 * m[1] + ("\\'" if m[2] else ""), text.replace("${", "\\${"))
     return f"'{escaped}'"
 
@@ -102,6 +111,11 @@ def _kind(value: object) -> type:
     return bool if isinstance(value, bool) else float if isinstance(value, int | float) else str
 
 
+def of_run(words: Sequence[str]) -> list[str]:
+    """The words without those that only say where a run is kept and how many go on beside it."""
+    return [w for w in words if not w.startswith(("store=", "jobs="))]
+
+
 def value_of(words: Sequence[str], key: str) -> str | None:
     """The last value that `key=` was given, as typed."""
     given = [w.partition("=")[2] for w in words if w.partition("=")[0] == key]
@@ -110,17 +124,16 @@ def value_of(words: Sequence[str], key: str) -> str | None:
 
 def groups() -> dict[str, list[str]]:
     """Every group of conf/ with its choices."""
-    folders = sorted(p for p in conf_dir().iterdir() if p.is_dir())
-    return {p.name: sorted(f.stem for f in p.glob("*.yaml") if not f.stem.startswith("_")) for p in folders}
+    folders = sorted({p.parent for p in conf_dir().glob("*/**/*.yaml")})
+    names = {f: sorted(p.stem for p in f.glob("*.yaml") if not p.stem.startswith("_")) for f in folders}
+    return {f.relative_to(conf_dir()).as_posix(): choices for f, choices in names.items()}
 
 
 def complaint(error: Exception, words: Sequence[str]) -> UserError:
     """Hydra's error as a line: what was given, what was expected, what to do."""
     text = "\n".join(str(e) for e in (error, error.__cause__) if e)
     known = groups()
-    if found := re.search(r"Could not find '([^']+)'", text) or re.search(
-        r"In '[^']+': Could not find '([^']+)'", text
-    ):
+    if found := re.search(r"Could not (?:find|load) '([^']+)'", text):
         if found[1] in EXTRAS:
             word, library, extra = EXTRAS[found[1]]
             return UserError(f"{word} wants {library}: pip install 'genrelab[{extra}]'")
@@ -171,5 +184,5 @@ def _leaves() -> dict[str, list[str]]:
         for choice in choices:
             text = (conf_dir() / group / f"{choice}.yaml").read_text()
             if "@package" not in text.split("\n", 1)[0]:
-                walk(OmegaConf.create(text), f"{group}.")  # type: ignore[arg-type]
+                walk(OmegaConf.create(text), f"{group.replace('/', '.')}.")  # type: ignore[arg-type]
     return {leaf: sorted(set(keys)) for leaf, keys in found.items()}

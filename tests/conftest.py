@@ -133,10 +133,10 @@ def program(*words: object, python: tuple[str, ...] = ("-m", "genrelab"), **opti
     return subprocess.Popen([sys.executable, *python, *map(str, words)], **(pipes | options))
 
 
-def finished(*words: object, **options: Any) -> Said:
+def finished(*words: object, patience_s: float = 120, **options: Any) -> Said:
     """The program in a process of its own, waited for."""
     process = program(*words, **options)
-    out, err = process.communicate(timeout=120)
+    out, err = process.communicate(timeout=patience_s)
     return Said(process.returncode, out, err)
 
 

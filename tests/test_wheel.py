@@ -32,6 +32,8 @@ def test_the_wheel_holds_every_yaml_and_no_test(unpacked: Path) -> None:
     wanted = {p.relative_to(paths.conf_dir()) for p in paths.conf_dir().rglob("*.yaml")}
     assert {p.relative_to(packaged) for p in packaged.rglob("*.yaml")} == wanted
     assert (unpacked / "genrelab" / "py.typed").is_file()
+    assert (unpacked / "hydra_plugins" / "genrelab_launchers" / "processes.py").is_file()
+    assert not (unpacked / "hydra_plugins" / "__init__.py").exists()  # others have their plugins in it, too
     assert not (unpacked / "tests").exists()
     (entries,) = unpacked.glob("*.dist-info/entry_points.txt")
     assert "genrelab = genrelab.__main__:main" in entries.read_text()

@@ -10,11 +10,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from genrelab import compose, disk, launching, paths, runs, sweep, trust, words
+from genrelab import compose, disk, jobs, launching, paths, ranks, runs, sweep, trust, words
 from genrelab.report.console import BAR, say, show
 from genrelab.types import UserError
 
 OUTCOME: dict[str, Any] = {}  # the row of the run that this process made last
+ANEW = ("jobs=", "hydra/launcher=", "hydra.launcher.")  # how a sweep goes on may be said anew
 
 
 def main(argv: Sequence[str]) -> int:
@@ -27,6 +28,7 @@ def main(argv: Sequence[str]) -> int:
             return resume(argv, resumed)
         return launch(words.quoted(argv))
     except UserError as error:
+        sweep.abandon(str(error))
         say(f"genrelab: {error}")
         return 2
     except KeyboardInterrupt:
@@ -74,11 +76,31 @@ def job(cfg: Any) -> float | None:
     """
     from hydra.core.hydra_config import HydraConfig
 
+    compose.register()  # a process of its own has not done so
     runtime = HydraConfig.get()
     config = compose.plain(cfg, runtime.runtime.choices, runtime.overrides.task)
+    if ranks.follows(config):
+        from genrelab import followers
+
+        OUTCOME.update(code=followers.follow_outside(config))
+        return None
     folder = Path(runtime.runtime.output_dir)
-    row = attempt(config, folder)
+    row = apart(config, folder) if sweep.elsewhere() else attempt(config, folder)
     return row["figures"].get(f"val/song/{row['measure']}")
+
+
+def apart(config: compose.Config, folder: Path) -> dict[str, Any]:
+    """A run in a process of its own: what it says goes into a file, and on an interrupt it ends what it has begun."""
+    with jobs.logged(folder / jobs.LOG):
+        before = signal.getsignal(signal.SIGINT)
+        try:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+            return attempt(config, folder)
+        except KeyboardInterrupt:
+            signal.signal(signal.SIGINT, signal.SIG_IGN)  # who is in a hurry sends more than one
+            _end("interrupted")
+            signal.signal(signal.SIGINT, before)
+            raise
 
 
 def attempt(config: compose.Config, folder: Path, resumed: Any = None) -> dict[str, Any]:
@@ -91,7 +113,8 @@ def attempt(config: compose.Config, folder: Path, resumed: Any = None) -> dict[s
     row: dict[str, Any] = {}
     try:
         words.fitting(config["overrides"], config)
-        done, cut_off = sweep.finished_child(Path(config["store"]), config["overrides"])
+        again = in_sweep and sweep.begun_before(folder)
+        done, cut_off = sweep.finished_child(Path(config["store"]), config["overrides"], again)
         if done:
             say(f"{done.name} ({done.id[:8]}) is finished already")
             measure = runs.measure_of(config)
@@ -99,8 +122,10 @@ def attempt(config: compose.Config, folder: Path, resumed: Any = None) -> dict[s
         else:
             tracker = tracker or compose.instantiate(config["tracker"])
             row = runs.train(config, tracker, resumed or cut_off)
-    except SystemExit as error:  # so Lightning passes an interrupt on
-        raise KeyboardInterrupt from error
+    except SystemExit as error:
+        if error.code != 1:  # submitit's: the job is queued again
+            raise
+        raise KeyboardInterrupt from error  # so Lightning passes an interrupt on
     except UserError as error:
         code, reason = 2, str(error)
         say(f"genrelab: {error}")
@@ -145,7 +170,8 @@ def resume(argv: Sequence[str], word: str) -> int:
     """Goes on with a run, a k-fold run or a sweep that was cut off, by the words that it was started with."""
     from genrelab import track
 
-    others = [w for w in argv if not w.startswith(("resume=", "store="))]
+    anew = [w for w in argv if w.startswith(ANEW)]
+    others = [w for w in argv if not w.startswith(("resume=", "store=", *ANEW))]
     if others:
         raise UserError(f"resume={word} goes on with the words of that run; leave out {' '.join(others)}")
     store = paths.store_dir(words.value_of(argv, "store"))
@@ -155,20 +181,36 @@ def resume(argv: Sequence[str], word: str) -> int:
     if record.status == "FINISHED":
         say(f"{record.name} ({record.id[:8]}) is finished: nothing is left to do")
         return 0
-    track.idle(record)
+    if not ranks.outside()[0]:  # the first of several processes may have begun
+        track.idle(record)
     if record.kind == "sweep":
-        trust.words(json.loads(record.tags["overrides"]))
+        for child in track.children(store, record.id):
+            track.idle(child)
+        said = [w for w in json.loads(record.tags["overrides"]) if not _replaced(w, anew)]
+        trust.words(said)
         os.environ[sweep.PARENT], os.environ[sweep.RESUME] = record.id, "1"
-        return launch([*json.loads(record.tags["overrides"]), *words.quoted([f"store={store}"]), "--multirun"])
+        return launch([*said, *anew, *words.quoted([f"store={store}"]), "--multirun"])
+    if anew:
+        raise UserError(f"{' '.join(anew)}: {record.name} ({record.id[:8]}) is no sweep, which alone has launchers")
     if (record.folder / "config.yaml").is_file() or "overrides" not in record.tags:
         config = compose.load_config(record.folder)
     else:  # killed before it had written that
         trust.words(json.loads(record.tags["overrides"]))
         config = compose.composed(json.loads(record.tags["overrides"]))
     config = config | {"store": str(store), "resume": record.id}
+    if ranks.follows(config):
+        from genrelab import followers
+
+        return followers.follow_outside(config, record)
     signal.signal(signal.SIGTERM, launching.interrupted)
     folder = store / "logs" / "resumed" / record.id
     return int(attempt(config, folder, record)["code"])
+
+
+def _replaced(word: str, anew: Sequence[str]) -> bool:
+    """Whether a word of a sweep is said anew; another launcher takes over none of the options of the one before."""
+    keys = {w.partition("=")[0] for w in anew}
+    return word.partition("=")[0] in keys or ("hydra/launcher" in keys and word.startswith("hydra.launcher."))
 
 
 def next_steps() -> str:
@@ -197,10 +239,15 @@ def _interrupted() -> int:
         signal.signal(again, signal.SIG_IGN)
     BAR.clear()
     onward = _onward()
-    for run in runs.OPEN:
-        run.finish("KILLED", "interrupted")
+    _end("interrupted")
     sweep.abandon("interrupted")
     say(f"interrupted{onward or '; what was made so far is kept'}")
-    runs.OPEN.clear()
     signal.signal(signal.SIGTERM, signal.SIG_DFL)  # all is said: processes begun from here on can be ended by it
     return 130
+
+
+def _end(reason: str) -> None:
+    """Ends what this process has begun."""
+    for run in runs.OPEN:
+        run.finish("KILLED", reason)
+    runs.OPEN.clear()
