@@ -51,6 +51,20 @@ def test_stats_are_the_mean_and_the_spread() -> None:
         np.testing.assert_allclose(found, [*x.mean(0), *np.sqrt(x.var(0) + 1e-6)], atol=1e-5)
 
 
+@pytest.mark.parametrize("name", ["stats", "stretch"])
+def test_two_dense_layers_decide_with_a_bend_between_them(name: str) -> None:
+    agg, heard = made(name), song(7)
+    seen: list[Tensor] = []
+    agg.head.register_forward_pre_hook(lambda _, x: seen.append(x[0]))
+    with torch.no_grad():
+        out = agg(*heard)
+        one, two = (layer for layer in agg.head if isinstance(layer, torch.nn.Linear))
+        hidden = seen[0] @ one.weight.T + one.bias
+        expected = torch.where(hidden > 0, hidden, 0) @ two.weight.T + two.bias
+    assert (hidden < 0).any()
+    assert torch.allclose(out, expected, atol=1e-5)
+
+
 @pytest.mark.parametrize("name", ["stats", "attention", "stretch"])
 def test_equal_slices_have_a_slope(name: str) -> None:
     """The root of a variance of 0 has an endless one; a song of one slice is of equal slices too."""

@@ -133,6 +133,17 @@ def test_songs_of_several_genres_change_sides_too(metric, monkeypatch):
     assert np.mean(np.array(near) <= 0.05) <= 0.175
 
 
+@pytest.mark.parametrize("n_comparisons", [1, 8, 20, 60])
+def test_however_slow_a_ranking_is_the_least_p_of_many_comparisons_can_be_below_a_twentieth(n_comparisons, monkeypatch):
+    monkeypatch.setattr(permuted, "WORK", 1)
+    far = ranked(np.random.default_rng(0), "map", n=30, noise=(0.1, 9.0))
+    names, points = np.unique(far.groups), float(far.figures(np.ones((1, 15)))[0] @ [1, -1])
+    p, exact, _ = swapped([far], [Pair(0, 0, 1)], names, points, np.random.default_rng(0), n_comparisons)
+    assert not exact
+    assert p == 1 / (1 + max(200, 25 * n_comparisons))
+    assert n_comparisons * p < 0.05
+
+
 def test_scores_of_another_scale_are_no_difference():
     """Ranked by each run's own scores: a run that halves all its scores is the same run."""
     block = ranked(np.random.default_rng(0), "map")
