@@ -22,7 +22,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 import torch
@@ -160,16 +160,20 @@ class Shelf:
                 known.update(new)
                 n_frames = [len(p) for p in new.values()]
                 first = self._take(sum(n_frames), APART if share else 1) + np.cumsum([0, *n_frames[:-1]])
-                file.seek(int(first[0]) * 2 * self.n_bins)
-                for picture in new.values():
-                    file.write(np.ascontiguousarray(picture, dtype=self.dtype).tobytes())
-                file.flush()
-                os.fsync(file.fileno())
+                self.write(file, int(first[0]), list(new.values()))
                 with self.db:
                     rows = zip(new, first.tolist(), n_frames, strict=True)
                     self.db.executemany("insert or ignore into pictures values (?, ?, ?)", rows)
 
             yield append
+
+    def write(self, file: IO[bytes], first: int, pictures: Sequence[np.ndarray]) -> None:
+        """Writes pictures (frames, F) from a row on, and waits until the disk has them."""
+        file.seek(first * 2 * self.n_bins)
+        for picture in pictures:
+            file.write(np.ascontiguousarray(picture, dtype=self.dtype).tobytes())
+        file.flush()
+        os.fsync(file.fileno())
 
     def _take(self, n_rows: int, apart: int) -> int:
         """The first of so many rows that nobody else will write, the first that begins `apart` bytes after the last."""
