@@ -87,14 +87,18 @@ def threads_of(options: Mapping[str, Any], tags: Mapping[str, str]) -> int:
     return int(options["threads"] or tags.get("threads") or (asked if asked.isdigit() else 0) or os.cpu_count() or 1)
 
 
+def cores() -> int:
+    """The cores of this machine that this process may use."""
+    allowed = getattr(os, "sched_getaffinity", None)  # a cluster may give it fewer than there are
+    return len(allowed(0)) if allowed else os.cpu_count() or 1
+
+
 def at_once(jobs: int | None, gb: float) -> int:
     """How many runs go on at once on this machine: `jobs`, else one a core, as far as each has `gb` GB of memory."""
-    from joblib import cpu_count  # of this process: a container or a cluster may give it fewer
-
     if jobs is not None:
         return jobs
     memory_gb = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 1e9
-    return max(1, min(int(cpu_count()), int(memory_gb / gb)))
+    return max(1, min(cores(), int(memory_gb / gb)))
 
 
 def save(folder: Path, now: Environment) -> None:

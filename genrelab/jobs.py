@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from genrelab import sweep, words
+from genrelab import environment, sweep, words
 from genrelab.report.console import BAR, say
 from genrelab.types import UserError
 
@@ -77,9 +77,7 @@ class Batch:
 
     def share(self, n: int) -> None:
         """The cores of this machine, among `n` of them at once."""
-        from joblib import cpu_count
-
-        self.give(max(1, int(cpu_count()) // n))
+        self.give(max(1, environment.cores() // n))
 
     def row(self, i: int) -> dict[str, Any] | None:
         """What the run has left; None where it is not done. i: its place in the batch."""

@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 from hydra.core.config_store import ConfigStore
 from hydra.core.plugins import Plugins
-from joblib import cpu_count
 from omegaconf import OmegaConf
 
 from genrelab import environment, sweep, words
@@ -50,7 +49,7 @@ def test_four_combinations_are_four_children_of_one_run_in_one_table(
     assert said.out.count("ordered by validation") == 1
     writers = {c.data.tags["process"] for c in children}
     assert parent.data.tags["process"] not in writers
-    cores = int(cpu_count())
+    cores = environment.cores()
     assert {int(c.data.tags["threads"]) for c in children} <= set(range(1, max(1, cores // min(cores, 4)) + 1))
     assert len({c.data.tags["precision"] for c in children}) == 1
     for child in children:  # as soon as it is done
@@ -146,7 +145,7 @@ def test_no_such_launcher(call: Call, tmp_path: Path) -> None:
 
 def test_how_many_go_on_at_once() -> None:
     assert environment.at_once(7, 2) == 7
-    assert environment.at_once(None, 1e-3) == cpu_count()
+    assert environment.at_once(None, 1e-3) == environment.cores()
     assert environment.at_once(None, 1e6) == 1  # none has so much memory
 
 
