@@ -128,8 +128,9 @@ class Batch:
     @contextmanager
     def watched(self, n: int, where: str = "here") -> Iterator[None]:
         """Says of each run what it has reached, as soon as it is done. n: so many at once."""
-        runs = f"{len(self)} run" + ("s" if len(self) > 1 else "")
-        say(f"{runs}, {min(n, len(self))} at once {where}; what each says: {self.folder}/NUMBER/{LOG}")
+        if self.first == 0:  # a search has many batches
+            runs = f"{len(self)} run" + ("s" if len(self) > 1 else "")
+            say(f"{runs}, {min(n, len(self))} at once {where}; what each says: {self.folder}/NUMBER/{LOG}")
         over = threading.Event()
         thread = threading.Thread(target=self._watch, args=(over,), daemon=True)
         thread.start()
@@ -154,7 +155,9 @@ class Batch:
                     continue
                 self.told.add(i)
                 run = f"{row['name']} ({row['run_id'][:8]})" if row["run_id"] else row["name"]
-                if row["status"] == "FINISHED":
+                if "told" in row:  # of `prepare`, which has no figures
+                    say(row["told"])
+                elif row["status"] == "FINISHED":
                     reached = 100 * row["figures"][f"test/song/{row['measure']}"]
                     say(f"{run}: {NAMES[row['measure']]} per song {reached:.1f} %")
                 else:

@@ -31,9 +31,16 @@ class Filled:
     heard_s: float  # seconds of sound that were decoded or drawn now
     wall_s: float  # that it took
 
+    @property
+    def told(self) -> str:
+        """A sentence."""
+        left_out = f", {len(self.unusable)} left out" if self.unusable else ""
+        heard = f"{self.heard_s / 60:,.1f} min of sound heard now" if self.heard_s else "nothing had to be heard"
+        return f"{self.data}: {self.songs:,} songs are in the store{left_out}; {heard}, {self.wall_s:,.1f} s"
+
     def row(self) -> dict[str, Any]:
         """As result.json keeps it."""
-        return {k: v for k, v in asdict(self).items() if k != "unusable"} | {"unusable": len(self.unusable)}
+        return asdict(self) | {"unusable": len(self.unusable), "told": self.told}
 
 
 class Begin(Callback):
@@ -41,7 +48,15 @@ class Begin(Callback):
 
     def on_multirun_start(self, config: Any, **kwargs: Any) -> None:
         del kwargs
-        os.environ[sweep.FOLDER] = str(Path(config.hydra.sweep.dir).resolve())
+        from genrelab import paths
+        from genrelab.track import Run
+
+        if sweep.hindered(config):  # its launcher will say so
+            return
+        folder, store = Path(config.hydra.sweep.dir).resolve(), paths.store_dir(config.store)
+        os.environ[sweep.FOLDER] = str(folder)
+        sweep.BEGUN.update(store=store, parent=Run("", "prepare", folder))  # a run that nobody tracks
+        sweep.hand_down(config, {sweep.FOLDER: str(folder)}, store)
 
 
 def share_of(config: compose.Config) -> Share | None:

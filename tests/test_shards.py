@@ -77,6 +77,18 @@ def test_a_multirun_of_shards_ends_with_a_table(call: Call, songs: Songs, tmp_pa
     assert "24 songs are in the store; nothing had to be heard" in part.err
 
 
+@pytest.mark.parametrize("launcher", ["processes", "local_jobs"])
+def test_any_launcher_spreads_the_shards(songs: Songs, tmp_path: Path, by_one: Path, launcher: str) -> None:
+    at = tmp_path / "store"
+    words = ["prepare.shards=2", "prepare.shard=range(0,3)", f"hydra/launcher={launcher}", "jobs=2", f"store={at}"]
+    said = finished("prepare", "-m", *songs.words, "baselines=false", *words)
+    assert said.code == 1, said.err  # there is no third
+    assert said.err.count("24 songs are in the store") == 2
+    assert "prepare failed: prepare.shard=2: expected one of 0 to 1" in said.err
+    assert "3 shards" in said.out
+    assert pictures(at) == pictures(by_one)
+
+
 def test_a_shard_that_was_killed_is_repeated(songs: Songs, tmp_path: Path, by_one: Path) -> None:
     at = tmp_path / "store"
     first = program(*shard(songs, 0, 2, at))

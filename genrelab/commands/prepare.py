@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import traceback
 from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
-from genrelab import compose, disk, launching, paths, shards, sweep, words
+from genrelab import compose, disk, jobs, launching, paths, shards, sweep, words
 from genrelab.report.console import BAR, say, show
+from genrelab.report.table import shards_table, unusable_table
 from genrelab.types import UserError
 
 HELP = """\
@@ -28,7 +30,9 @@ def main(argv: Sequence[str]) -> int:
     if {"--help", "-h"} & set(argv):
         print(HELP)
         return 0
-    os.environ.pop(sweep.FOLDER, None)
+    for name in (sweep.PARENT, sweep.FOLDER, sweep.RESUME):
+        os.environ.pop(name, None)
+    sweep.BEGUN.clear()
     ROWS.clear()
     try:
         return _filled(argv)
@@ -45,8 +49,6 @@ def _filled(argv: Sequence[str]) -> int:
     from hydra.errors import HydraException
     from omegaconf.errors import OmegaConfBaseException
 
-    from genrelab.report.table import shards_table
-
     try:
         launching.launch([*words.quoted(argv), "hydra.callbacks.sweep._target_=genrelab.shards.Begin"], job)
     except (HydraException, OmegaConfBaseException) as error:
@@ -62,19 +64,29 @@ def job(cfg: Any) -> None:
     """One shard, or all songs; its outcome is written and never raised, so that the other shards go on."""
     from hydra.core.hydra_config import HydraConfig
 
-    from genrelab.report.table import unusable_table
     from genrelab.track import write_json
 
+    compose.register()  # a process of its own has not done so
     runtime = HydraConfig.get()
     config = compose.plain(cfg, runtime.runtime.choices, runtime.overrides.task)
-    row: dict[str, Any] = {"overrides": config["overrides"], "status": "FINISHED", "reason": "", "code": 0}
+    folder = Path(runtime.runtime.output_dir)
+    with jobs.logged(folder / jobs.LOG) if sweep.elsewhere() else nullcontext():
+        row = _attempt(config)
+    ROWS.append(row)
+    if sweep.FOLDER in os.environ:
+        write_json(folder / "result.json", row)
+
+
+def _attempt(config: compose.Config) -> dict[str, Any]:
+    """What became of a shard."""
+    row = sweep.row("prepare", "", "", {}, config["overrides"]) | {"code": 0}
     try:
         words.fitting(config["overrides"], config)
         filled = shards.fill(config, BAR)
         row |= filled.row()
         if filled.unusable:
             show(unusable_table(filled.unusable))
-        say(_told(filled))
+        say(filled.told)
     except UserError as error:
         row |= {"status": "FAILED", "reason": str(error), "code": 2}
         say(f"genrelab: {error}")
@@ -86,12 +98,4 @@ def job(cfg: Any) -> None:
             say(f"genrelab: {reason}")
         else:
             traceback.print_exc()
-    ROWS.append(row)
-    if sweep.FOLDER in os.environ:
-        write_json(Path(runtime.runtime.output_dir) / "result.json", row)
-
-
-def _told(filled: shards.Filled) -> str:
-    left_out = f", {len(filled.unusable)} left out" if filled.unusable else ""
-    heard = f"{filled.heard_s / 60:,.1f} min of sound heard now" if filled.heard_s else "nothing had to be heard"
-    return f"{filled.data}: {filled.songs:,} songs are in the store{left_out}; {heard}, {filled.wall_s:,.1f} s"
+    return row
