@@ -22,13 +22,13 @@ HERE = ("processes", "local_jobs", "ray_cluster")
 SHORT = (*TINY, "trainer.max_epochs=1", "trainer.threads=null")
 
 
-def swept(songs: Songs, store: Path, launcher: str, *more: str, programs: Path | None = None) -> Said:
+def swept(songs: Songs | None, store: Path, launcher: str, *more: str, programs: Path | None = None) -> Said:
     """The program in a process of its own, whose user has not said how many threads there are."""
     env = {k: v for k, v in os.environ.items() if k != "OMP_NUM_THREADS"}
     if programs:
         env["PATH"] = f"{programs}{os.pathsep}{env['PATH']}"
-    said = ["-m", f"hydra/launcher={launcher}", *songs.words, *SHORT, *more, f"store={store}"]
-    return finished(*said, env=env, patience_s=300)
+    said = ["-m", f"hydra/launcher={launcher}", *(songs.words if songs else ()), *SHORT, *more]
+    return finished(*said, f"store={store}", env=env, patience_s=300)
 
 
 @pytest.mark.parametrize("launcher", HERE)
@@ -70,6 +70,13 @@ def test_a_child_that_fails_ends_no_other_and_stands_in_the_table(songs: Songs, 
     assert failed.info.run_id[:8] in table
     assert "failed: front.n_bins=100 does not divide" in said.err
     assert "Traceback" not in said.err
+
+
+def test_a_child_makes_its_songs_in_processes_of_its_own(tmp_path: Path) -> None:
+    made = ["data=synth", "limit_songs=60", "data.song_s=5.12", "data.n_jobs=2"]
+    said = swept(None, tmp_path, "processes", *made, "front=stft", "agg=vote,mean")
+    assert said.code == 0, said.err
+    assert [r.info.status for r in runs_of(tmp_path)] == 3 * ["FINISHED"]
 
 
 def test_slurm_is_given_a_script_that_runs_the_sweep(songs: Songs, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
 import os
 import signal
 import traceback
@@ -93,6 +94,7 @@ def apart(config: compose.Config, folder: Path) -> dict[str, Any]:
     """A run in a process of its own: what it says goes into a file, and on an interrupt it ends what it has begun."""
     with jobs.logged(folder / jobs.LOG):
         before = signal.getsignal(signal.SIGINT)
+        multiprocessing.set_start_method(None, force=True)  # joblib's is none to start others by
         try:
             signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
             return attempt(config, folder)
