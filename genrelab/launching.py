@@ -29,7 +29,12 @@ def launch(argv: Sequence[str], job: Callable[[Any], Any]) -> None:
     flags = [w for w in argv if w not in overrides]  # first: argparse takes no override after a flag
     sys.argv = ["genrelab", *flags, *overrides]
     signal.signal(signal.SIGTERM, interrupted)
-    hydra.main(version_base="1.3", config_path=str(paths.conf_dir()), config_name="config")(job)()
+    try:
+        hydra.main(version_base="1.3", config_path=str(paths.conf_dir()), config_name="config")(job)()
+    except ValueError as error:
+        if str(error).startswith("Only one of --run"):
+            raise UserError(str(error)) from error
+        raise
 
 
 def interrupted(*_: object) -> None:

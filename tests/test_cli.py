@@ -151,6 +151,7 @@ def test_wrong_verbs_end_in_one_line(call: Call, trained: Trained, songs: Songs,
     one_line(call("resume=nope", store), "'nope'", trained.id[:8])
     one_line(call("resume=nope", f"store={tmp_path}"), str(tmp_path))
     one_line(call(f"resume={trained.id}", "front=stft", store), "front=stft")
+    one_line(call("-m", "--cfg", "job", store), "Only one of", "--multirun", "--cfg")
 
 
 def test_wrong_data_ends_in_one_line(call: Call, songs: Songs, tmp_path: Path) -> None:
