@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import entropy
 
-from tests.agg.contract import D, K, made, scored, song
+from tests.agg.contract import D, K, made, scored, song, together
 
 SURE = [[0.98, 0.01, 0.01], [0.2, 0.6, 0.2], [0.3, 0.4, 0.3], [1 / 3, 1 / 3, 1 / 3]]  # each slice less than the last
 
@@ -46,6 +46,13 @@ def test_a_majority_of_one_is_never_outvoted(n_pairs: int) -> None:
     lead, follow = torch.tensor([0.51, 0.49]), torch.tensor([0.0001, 0.9999])
     rows = torch.cat([lead.expand(n_pairs + 1, 2), follow.expand(n_pairs, 2)])
     assert made("vote", 2)(*scored(rows))[0].argmax() == 0
+
+
+def test_a_vote_is_the_same_beside_other_long_songs() -> None:
+    """From 500 slices on a tie's share gets smaller with the song, not with the batch."""
+    songs, agg = [song(700, 1), song(600, 2), song(3, 3)], made("vote")
+    alone = torch.cat([agg(*s) for s in songs])
+    np.testing.assert_allclose(agg(*together(songs, 700)).numpy(), alone.numpy(), atol=1e-5)
 
 
 def test_vote_under_several_counts_every_genre_by_itself() -> None:

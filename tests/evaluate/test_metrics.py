@@ -104,6 +104,10 @@ def test_log_loss_as_scikit_learn_and_finite_for_a_sure_mistake():
     assert scores([0], [[0.0, 1.0]])["log_loss"] == pytest.approx(-np.log(1e-7))
 
 
+def test_one_genre_alone_is_always_right():
+    assert scores([0, 0], [[1.0], [1.0]]) == {"accuracy": 1, "balanced_accuracy": 1, "macro_f1": 1, "log_loss": 0}
+
+
 def test_a_row_that_is_not_finite_is_wrong():
     got = scores([0, 1], [[np.nan, np.nan], [0.1, 0.9]])
     assert got["accuracy"] == 0.5

@@ -212,6 +212,10 @@ def test_of_one_known_song_the_nearest_is_that_one():
     order, away = fit(*training(1, k=1), 1).nearest(np.ones(5))
     assert order.tolist() == [0]
     assert np.isfinite(away).all()
+    z, truth = training(1, k=1)
+    known = fit(z, truth, 1)  # nothing is known of how far songs are apart: only the very same is met again
+    assert known.met(z[0], -z[0]) == 0
+    assert known.met(z[0] + 0.01, -z[0]) is None
 
 
 def test_a_training_song_is_met_again_and_one_like_it_is_not():

@@ -56,7 +56,8 @@ def test_perfect_constant_and_nothing():
     assert average_precision(positive, positive * 1.0, ones).tolist() == [1, 1]
     assert auroc(positive, np.full(5, 3.0), ones).tolist() == [0.5, 0.5]
     assert average_precision(positive, np.full(5, 3.0), ones).tolist() == pytest.approx([0.4, 0.4])
-    assert np.isnan(auroc([], [], np.ones((2, 0)))).tolist() == [True, True]
+    for figure in (auroc, average_precision):
+        assert np.isnan(figure([], [], np.ones((2, 0)))).tolist() == [True, True]
     assert np.isnan(auroc([True], [1.0], np.ones((1, 1)))).all()
     assert average_precision([True], [1.0], np.ones((1, 1))).tolist() == [1]
 
