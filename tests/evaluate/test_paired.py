@@ -11,9 +11,10 @@ import pytest
 from scipy.stats import binom, t, ttest_ind, ttest_rel
 from statsmodels.stats.multitest import multipletests
 
+from genrelab.evaluate import multilabel
 from genrelab.evaluate.intervals import Predictions, difference
 from genrelab.evaluate.paired import Compared, among, compare, reached
-from genrelab.evaluate.tested import Decided, Pair
+from genrelab.evaluate.tested import Decided, Pair, Ranked
 from tests.evaluate.simulated import World
 
 N_NULL = 1000
@@ -225,6 +226,21 @@ def test_a_part_over_all_else_is_surer_than_one_pair():
     figures = block.figures(np.ones((1, len(np.unique(block.groups)))))[0]
     assert both.points == pytest.approx(figures[:2].mean() - figures[2:].mean())
     assert both.se < pair.se
+
+
+@pytest.mark.parametrize("metric", multilabel.METRICS)
+def test_songs_of_several_genres_are_compared_by_groups_of_all(metric):
+    """Thirty groups of two songs, of which twenty hold the first genre, and seven the second."""
+    rng = np.random.default_rng(0)
+    groups = np.repeat(np.arange(30), 2)
+    truth = np.stack([groups < 20, groups >= 23, np.ones(60, bool)], 1)
+    chances = np.clip(truth + rng.normal(0, [[[0.4]], [[0.9]]], (2, 60, 3)), 0, 1)
+    half = np.full((2, 60, 3), 0.5)
+    c = one(Ranked(groups, truth, chances, half, metric))
+    known = multilabel.difference(truth, *chances, groups, metric, n_boot=2000, seed=0)
+    assert c.points == pytest.approx(known.points)
+    assert c.se == pytest.approx((known.hi - known.lo) / (2 * 1.96), rel=0.1)
+    assert (c.n_songs, c.n_groups, c.n_groups_min, c.n_strata, c.df) == (60, 30, 7, 1, 29)
 
 
 def test_groups_that_hold_several_genres_are_one_stratum():

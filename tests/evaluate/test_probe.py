@@ -227,6 +227,14 @@ def test_a_studio_of_few_songs_is_looked_for_as_hard_as_one_of_many():
     assert r.reached == pytest.approx(0.84, abs=0.04)
 
 
+def test_every_studio_counts_alike_however_many_songs_it_has():
+    """One of 200 songs is told for sure, two of 50 sound the same: (1 + 1/2 + 1/2) / 3."""
+    rng = np.random.default_rng(0)
+    studio = np.repeat([0, 1, 2], [200, 50, 50])
+    z = 9.0 * (studio == 0)[:, None] + rng.normal(size=(300, 2))
+    assert read(z, studio, np.zeros(300, dtype=int)).reached == pytest.approx(2 / 3, abs=0.07)
+
+
 def test_the_genre_itself_is_no_hint_at_the_genre():
     genre, _, rng = told()
     z = np.eye(2)[genre] + 0.1 * rng.normal(size=(160, 2))
