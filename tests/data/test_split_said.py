@@ -168,6 +168,24 @@ def test_a_genre_of_one_artist_is_learned_and_not_validated() -> None:
         assert {label for label, v in zip(labels, val, strict=True) if v} == {"b", "c"}
 
 
+def test_what_train_can_spare_is_validated() -> None:
+    """Of three folds two hold an artist of the rarer genre: one of these validates, and the other is learned from."""
+    labels, groups = artists({"a": 2, "b": 6})
+    for seed in range(8):
+        val = carve_val(labels, groups, 4, seed)
+        assert {label for label, v in zip(labels, val, strict=True) if v} == {"a", "b"}
+        assert {label for label, v in zip(labels, val, strict=True) if not v} == {"a", "b"}
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_the_fold_that_validates_leaves_train_what_it_can(seed: int) -> None:
+    """Where one artist of the rarer genre is tested, the fold of its other one does not validate."""
+    tracks = corpus({"a": 2, "b": 6})
+    for split in KFold("artist", 3).splits(tracks, seed):
+        assert lacking(labels_of(tracks), split.sides, "train") == []
+        assert {"train", "val", "test"} == set(split.sides)
+
+
 def test_of_two_artists_that_are_not_held_out_one_validates() -> None:
     tracks = corpus({"a": 4})
     (split,) = Grouped("artist", 4, ["a-0", "a-2"]).splits(tracks, 0)

@@ -9,7 +9,7 @@ import pytest
 from numpy.typing import NDArray
 from sklearn import metrics as sk
 
-from genrelab.evaluate import intervals, multilabel, open_set
+from genrelab.evaluate import intervals, multilabel, open_set, probe
 from genrelab.evaluate.calibration import aurc, aurc_interval
 from genrelab.evaluate.confusable import pairs
 from genrelab.evaluate.genres import by_genre
@@ -151,6 +151,28 @@ def test_labels_that_are_right() -> None:
     found = ceiling(TRUTH, P, GROUPS, N_BOOT, SEED)
     assert found.ceiling == pytest.approx(figure(ALL))
     same((found.lo, found.hi), figure, ALL, TRUTH)
+
+
+def test_what_a_cue_costs_where_a_draw_may_lose_a_genre() -> None:
+    """A genre that nobody drawn has is left out of the mean over genres. One cue: the band of one figure."""
+    across = np.array([f"g{i}" for i in ALL % 4])
+    across[TRUTH == 2] = "g0"  # with it the last genre is lost
+    after = np.roll(P, 1, axis=0)
+    (fall,) = probe.falls(probe.Asked(np.eye(K)[TRUTH] > 0, across, P), {"x": after[None]}, n_boot=N_BOOT, seed=SEED)
+
+    def figure(rows: NDArray) -> float:
+        there = np.unique(TRUTH[rows])
+        before, now = (
+            sk.recall_score(TRUTH[rows], p[rows].argmax(1), labels=there, average="macro", zero_division=0)
+            for p in (P, after)
+        )
+        return float(before - now)
+
+    times = np.rint(group_weights(across, None, N_BOOT, SEED) * 3 / 4).astype(int)
+    drawn = [figure(np.repeat(ALL, t)) for t in times]
+    assert any(2 not in TRUTH[np.repeat(ALL, t)] for t in times)
+    lo, hi = probe.simultaneous([figure(ALL)], np.array(drawn)[:, None])
+    assert (fall.fall, fall.lo, fall.hi) == pytest.approx((figure(ALL), lo[0], hi[0]))
 
 
 def test_slices_that_weigh_more_than_others() -> None:

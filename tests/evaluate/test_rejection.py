@@ -197,6 +197,13 @@ def test_the_nearest_songs_are_those_of_scikit_learn_and_1_is_the_usual_distance
     np.testing.assert_allclose(away, meant[0] / np.median(apart[np.triu_indices(60, 1)]))
 
 
+def test_of_songs_that_are_as_near_the_first_comes_first():
+    z, truth = training(40)
+    order, _ = fit(np.vstack([z, z, z]), np.tile(truth, 3), 1).nearest(z[7] + 0.1)
+    for song in range(40):
+        assert [i for i in order if i % 40 == song] == [song, song + 40, song + 80]
+
+
 def test_of_very_many_songs_some_say_what_the_usual_distance_is():
     z, truth = training(4 * CHUNK + 7)
     known = fit(z, truth, 1)
