@@ -227,6 +227,12 @@ def test_a_studio_of_few_songs_is_looked_for_as_hard_as_one_of_many():
     assert r.reached == pytest.approx(0.84, abs=0.04)
 
 
+def test_a_model_whose_songs_are_all_of_one_studio_leaves_those_of_the_others():
+    studio, space = np.repeat([0, 0, 1], [20, 20, 20]), np.repeat([0, 1], [20, 40])
+    r = read(np.eye(2)[studio], studio, np.zeros(60, dtype=int), space=space)
+    assert (r.n, r.n_classes, r.reached) == (40, 2, 1)
+
+
 def test_every_studio_counts_alike_however_many_songs_it_has():
     """One of 200 songs is told for sure, two of 50 sound the same: (1 + 1/2 + 1/2) / 3."""
     rng = np.random.default_rng(0)
