@@ -14,6 +14,7 @@ from genrelab.types import UserError
 USAGE = """\
 python -m genrelab [group=choice ...] [key=value ...]   train, test and log one run
 python -m genrelab -m front=stft,mel agg=vote,gru       a sweep: one run for each combination
+python -m genrelab -m hydra/launcher=processes ...      its runs side by side; jobs=N at once
 python -m genrelab resume=ID                            go on with a run or a sweep that was cut off
 python -m genrelab --cfg job [...]                      show the whole configuration, run nothing
 python -m genrelab VERB --help                          the verbs below
@@ -34,6 +35,7 @@ def verbs() -> dict[str, str]:
         "probe": "take cues away from a run's test songs, one by one, and say what each costs",
         "promote": "register a run's model in MLflow as the champion, to be served",
         "rerun": "train a run once more and say whether its answers are the same to the bit",
+        "sync": "copy finished runs to an MLflow server, once each",
         "tag": "rank the genres of your own songs by a finished run",
         "ui": "open MLflow's pages on the store",
     }

@@ -18,15 +18,14 @@ from pathlib import Path
 from typing import Any
 
 from genrelab import entries, views
+from genrelab.entries import FIGURES, PARENT
 from genrelab.journal import SERVER, STORE
 from genrelab.spool import Entry, Spool
 from genrelab.types import MEASURE
 
 OWN_ID = "genrelab.run"  # the tag of a run on a server that holds its id in the store
-PARENT = "mlflow.parentRunId"
 OF_THE_STORE = ("process", "server")  # tags that mean nothing elsewhere
 LASTING = ("begin", "again", "tags")  # what does harm where it is carried out late
-TOGETHER = 500  # figures of one request
 REFUSALS = ("INVALID_PARAMETER_VALUE", "BAD_REQUEST", "RESOURCE_DOES_NOT_EXIST", "INVALID_STATE")
 LOGINS = (401, 403)
 SLOW, REFUSED, NOBODY = "no answer in time", "connection refused", "no machine of that name"
@@ -87,6 +86,8 @@ def _why(error: Any) -> tuple[str, str]:
     status = status or (
         error.get_http_status_code() if hasattr(error, "error_code") and "error code" not in said else 0
     )
+    if "Invalid Host header" in said:
+        return "its --allowed-hosts lacks this address", ""
     for code in LOGINS:
         if status == code or f"error code {code}" in said or f"{code} Client Error" in said:
             return f"it answers {code}", f"it answers {code}"
@@ -163,7 +164,7 @@ def _together(waiting: Iterator[tuple[Entry, int]]) -> Iterator[tuple[Entry, int
     held: list[Any] = []
     place = 0
     for entry, offset in waiting:
-        if entry["do"] == "metrics" and len(held) + len(entry["values"]) <= TOGETHER:
+        if entry["do"] == "metrics" and len(held) + len(entry["values"]) <= FIGURES:
             held, place = held + entry["values"], offset
             continue
         if held:
@@ -213,7 +214,8 @@ def _begun(client: Any, own: Spool, entry: Entry) -> dict[str, Any]:
         own.mark(SERVER, 0, experiment_id=at)
     found = _there(client, at, own.run_id)
     if not found:
-        tags = {k: v for k, v in entry["tags"].items() if k not in OF_THE_STORE} | {OWN_ID: own.run_id}
+        later = (*OF_THE_STORE, entries.NOTE)  # whose links are not the server's yet
+        tags = {k: v for k, v in entry["tags"].items() if k not in later} | {OWN_ID: own.run_id}
         if parent := tags.get(PARENT):
             tags[PARENT] = _parent(client, own, parent)
         run = client.create_run(at, start_time=entry["start_ms"], tags=tags, run_name=entry["name"])
@@ -241,6 +243,23 @@ def _there(client: Any, at: str, own_id: str) -> list[str]:
     """The server's runs of one of the store's, the oldest first."""
     found = client.search_runs([at], f"tags.`{OWN_ID}` = '{own_id}'", order_by=["attributes.start_time ASC"])
     return [r.info.run_id for r in found]
+
+
+def arrived(client: Any, experiment: str, own_id: str, end_ms: int) -> str:
+    """What became of one of the store's runs on a server: "there" as it ended at end_ms, "deleted", or "".
+
+    Raises Unreachable.
+    """
+    from mlflow.entities import ViewType
+
+    with _Telling():
+        at = client.get_experiment_by_name(experiment)
+        where = f"tags.`{OWN_ID}` = '{own_id}'"
+        found = client.search_runs([at.experiment_id], where, ViewType.ALL) if at else []
+    kept = [r for r in found if r.info.lifecycle_stage == "active"]
+    if not kept:  # a doubt of which nothing came was deleted while it was RUNNING
+        return "deleted" if any(r.info.status != "RUNNING" for r in found) else ""
+    return "there" if any(r.info.end_time == end_ms for r in kept) else ""
 
 
 def _parent(client: Any, own: Spool, parent: str) -> str:

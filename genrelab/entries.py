@@ -9,7 +9,7 @@ import getpass
 import json
 import sqlite3
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,17 @@ NOTE = "mlflow.note.content"  # the tag of a description, markdown
 NOTE_CHARS = 5000  # of an experiment's tag, in every store of MLflow's
 PARAM_CHARS = 500  # longer values are cut in MLflow; config.yaml has them whole
 BATCH = 100  # of parameters, MLflow's own limit
+FIGURES = 500  # of one request
+PARENT = "mlflow.parentRunId"
+DATA_SET = ("name", "digest", "source_type", "source", "schema")
 LOCKED_S = 2.0  # how long a database may be held by somebody else before an entry waits
+
+
+def begin(uri: str, experiment: str, run: Any, folder: Path) -> Entry:
+    """The first entry of a run that a server has too. experiment: its name; run: MLflow's; folder: of its artifacts."""
+    said = {"uri": uri, "experiment": experiment, "name": run.info.run_name, "tags": dict(run.data.tags)}
+    own = {"start_ms": run.info.start_time, "local_experiment": run.info.experiment_id, "folder": str(folder)}
+    return {"do": "begin", **said, **own}
 
 
 def metrics(values: Mapping[str, float], step: int) -> Entry:
@@ -46,8 +56,26 @@ def data_set(row: Mapping[str, str], n: int, name: str, named: str) -> Entry:
     from mlflow.data.pandas_dataset import from_pandas
 
     made = from_pandas(pd.DataFrame([row]), name=name, digest=named)._to_mlflow_entity()
-    values = {k: getattr(made, k) for k in ("name", "digest", "source_type", "source", "schema")}
+    values = {k: getattr(made, k) for k in DATA_SET}
     return {"do": "data_set", "values": values | {"profile": json.dumps({"num_rows": n, "num_elements": n * len(row)})}}
+
+
+def whole(client: Any, run: Any, experiment: Any) -> Iterator[Entry]:
+    """What follows `begin` of a run that has ended, read from its database: what a server is told while a run goes on.
+
+    run, experiment: MLflow's.
+    """
+    yield tags({k: v for k, v in run.data.tags.items() if k != PARENT})  # which has another id elsewhere: see `begin`
+    yield params(run.data.params)
+    for one in run.inputs.dataset_inputs:
+        yield {"do": "data_set", "values": {k: getattr(one.dataset, k) for k in (*DATA_SET, "profile")}}
+    if text := experiment.tags.get(NOTE):
+        yield about_data(text)
+    for key in run.data.metrics:
+        written = [[m.key, m.value, m.timestamp, m.step] for m in client.get_metric_history(run.info.run_id, key)]
+        for i in range(0, len(written), FIGURES):
+            yield {"do": "metrics", "values": written[i : i + FIGURES]}
+    yield end(run.info.status, run.info.end_time)
 
 
 def end(status: str, end_ms: int | None = None) -> Entry:

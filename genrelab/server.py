@@ -218,7 +218,12 @@ def deliver(store: Path, run_id: str) -> str:
     Raises Held where another process has it, and OSError where the store or the server cannot be had.
     """
     asks_once(TIMEOUT_S)
-    own = Spool(store, run_id).open()
+    return told(Spool(store, run_id).open())
+
+
+def told(own: Spool) -> str:
+    """Delivers a spool that this process holds, and gives it up; what was done, a phrase. Raises as `deliver`."""
+    store = own.store
     try:
         uri, n = own.server, max(own.waiting(SERVER), own.waiting(STORE))
         if has_store(store) and not caught_up(own, connect_store(store)[0]):

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -73,6 +73,19 @@ class Spool:
             file.flush()
             os.fsync(file.fileno())
 
+    def fill(self, entries: Iterable[Entry], told: str) -> None:
+        """All entries of a run that has ended, at once or not at all; the reader `told` knows them. Raises OSError."""
+        partial = self.path.with_suffix(".jsonl.tmp")
+        with partial.open("wb") as file:
+            for entry in entries:
+                file.write((json.dumps(entry, separators=(",", ":"), default=str) + "\n").encode())
+            file.flush()
+            os.fsync(file.fileno())
+        self._marked.unlink(missing_ok=True)
+        self.marks = {}
+        partial.replace(self.path)
+        self.mark(told, self.path.stat().st_size)
+
     def after(self, offset: int) -> Iterator[tuple[Entry, int]]:
         """The entries behind a place in the file, each with the place where the next one begins."""
         try:
@@ -111,8 +124,8 @@ class Spool:
     def close(self, *, done: bool = False) -> None:
         """Gives it up; done: everybody has everything, and it is deleted."""
         if done:
+            self._marked.unlink(missing_ok=True)  # first: what is told twice does no harm, what is passed over does
             self.path.unlink(missing_ok=True)
-            self._marked.unlink(missing_ok=True)
             self.path.with_suffix(".lock").unlink(missing_ok=True)
         if self.lock:
             self.lock.release()

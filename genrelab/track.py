@@ -193,8 +193,7 @@ def _run(store: Path, client: Any, uri: str, entity: Any, experiment: str) -> Ru
     tags, folder = dict(entity.data.tags), _folder(entity)
     journal = Journal(store, client, run_id, at)
     if server := tags.get(SERVER_TAG):
-        said = {"uri": server, "experiment": experiment, "name": name, "tags": tags, "folder": str(folder)}
-        journal.begun = {"do": "begin", **said, "start_ms": entity.info.start_time, "local_experiment": at}
+        journal.begun = entries.begin(server, experiment, entity, folder)
     return Run(run_id, name, folder, client, uri, experiment, at, tags=tags, journal=journal)
 
 

@@ -46,6 +46,7 @@ KNOWS = {  # a room of genrelab -> the rooms that it may import
     "delivery": {"types", "views", "spool", "entries", "journal"},
     "server": {"types", "spool", "journal", "track", "delivery", "report"},
     "health": {"types", "process", "room", "track", "spool", "journal", "server"},
+    "copies": {"process", "entries", "spool", "journal", "track", "delivery", "server", "health"},
     "registry": {"track"},
     "words": {"types", "paths"},
     "trust": {"types", "paths"},

@@ -29,10 +29,12 @@ def free_port() -> int:
 
 
 class MlflowServer:
-    """`mlflow server` with sqlite and a folder for artifacts, which can be stopped, killed and started again."""
+    """`mlflow server` with sqlite (else the environment names its database) and a folder for artifacts, which can be
+    stopped, killed and started again."""
 
-    def __init__(self, folder: Path, *words: str, **environment: str) -> None:
-        self.folder, self.words, self.environment = folder, words, environment
+    def __init__(self, folder: Path, *words: str, sqlite: bool = True, **environment: str) -> None:
+        own = ("--backend-store-uri", f"sqlite:///{folder}/server.db") if sqlite else ()
+        self.folder, self.words, self.environment = folder, (*own, *words), environment
         self.port = free_port()
         self.uri = f"http://{HOST}:{self.port}"
         self.process: subprocess.Popen[bytes] | None = None
@@ -40,7 +42,6 @@ class MlflowServer:
 
     def start(self) -> MlflowServer:
         command = [sys.executable, "-m", "mlflow", "server", "--workers", "1", "--host", HOST, "--port", str(self.port)]
-        command += ["--backend-store-uri", f"sqlite:///{self.folder}/server.db"]
         command += ["--artifacts-destination", str(self.folder / "artifacts"), *self.words]
         own = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true", **self.environment}
         with (self.folder / "said.txt").open("ab") as said:
