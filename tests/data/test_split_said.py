@@ -98,6 +98,15 @@ def test_auto_says_why_it_passed_over_a_key() -> None:
     assert "no column group, artist, album, track" in bare
 
 
+def test_the_genre_with_the_fewest_groups_decides_wherever_its_name_stands() -> None:
+    for few in ("a", "m", "z"):
+        tracks = corpus({"a": 9, "m": 9, "z": 9} | {few: 2})
+        key, why = auto_key(tracks)
+        assert key == "song" and f"{few} has 2 artists" in why
+        (split,) = Grouped("artist", 5, None).splits(corpus({"a": 9, "m": 9, "z": 9} | {few: 4}), 0)
+        assert split.n_folds == 4
+
+
 def test_a_single_split_tests_one_fold_of_those_that_the_fewest_groups_allow() -> None:
     tracks = corpus({"metal": 4, "pop": 9})
     (split,) = Grouped("artist", 6, None).splits(tracks, 0)
