@@ -94,7 +94,7 @@ def test_pictures_are_changed_in_training_alone(monkeypatch: pytest.MonkeyPatch)
 
     learner = Learner.__new__(Learner)
     torch.nn.Module.__init__(learner)
-    learner.__dict__ |= {"model": Model(), "augment": augment, "shorter": None, "said": []}
+    learner.__dict__ |= {"model": Model(), "augment": augment, "_shorter": None, "_told": []}
     targets: list[Any] = []
     monkeypatch.setattr(Learner, "_learned", lambda self, batch, scores, target, side: targets.append(target))
     monkeypatch.setattr(Learner, "_kept", lambda *_: None)
