@@ -77,7 +77,9 @@ def test_what_was_measured_is_replayed_and_not_measured_again(
     given = [w for w in TINY if not w.startswith(("trainer.precision", "trainer.threads"))]
 
     def measured(precision: str) -> None:
-        def choose(store: Path, what: str, step: Any, net: Any, dials: dict[str, Any], threads: int) -> speed.Choice:
+        def choose(
+            store: Path, what: str, step: Any, net: Any, dials: dict[str, Any], threads: int, **_: Any
+        ) -> speed.Choice:
             chosen = replace(speed.Choice(precision, threads=threads), **dials)
             speed.use(chosen, net)
             return chosen
