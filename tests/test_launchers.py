@@ -72,6 +72,7 @@ def test_a_child_that_fails_ends_no_other_and_stands_in_the_table(songs: Songs, 
     assert "Traceback" not in said.err
 
 
+@pytest.mark.slow
 def test_a_child_makes_its_songs_in_processes_of_its_own(tmp_path: Path) -> None:
     made = ["data=synth", "limit_songs=60", "data.song_s=5.12", "data.n_jobs=2"]
     said = swept(None, tmp_path, "processes", *made, "front=stft", "agg=vote,mean")

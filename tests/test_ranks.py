@@ -66,6 +66,7 @@ def test_two_processes_train_the_model_of_one(call: Call, songs: Songs, by_one: 
     assert not {"LOCAL_RANK", "WORLD_SIZE"} & os.environ.keys()
 
 
+@pytest.mark.slow
 def test_folds_are_trained_one_after_another_by_processes_of_their_own(
     call: Call, songs: Songs, tmp_path: Path
 ) -> None:

@@ -77,7 +77,7 @@ def test_a_multirun_of_shards_ends_with_a_table(call: Call, songs: Songs, tmp_pa
     assert "24 songs are in the store; nothing had to be heard" in part.err
 
 
-@pytest.mark.parametrize("launcher", ["processes", "local_jobs"])
+@pytest.mark.parametrize("launcher", ["processes", pytest.param("local_jobs", marks=pytest.mark.slow)])
 def test_any_launcher_spreads_the_shards(songs: Songs, tmp_path: Path, by_one: Path, launcher: str) -> None:
     at = tmp_path / "store"
     words = ["prepare.shards=2", "prepare.shard=range(0,3)", f"hydra/launcher={launcher}", "jobs=2", f"store={at}"]
