@@ -34,6 +34,8 @@ TINY = (
     "trainer.n_boot=100",
     "trainer.threads=1",
     "trainer.precision=32-true",
+    "trainer.memory_format=channels_last",
+    "trainer.keep_memory=true",
     "baselines=false",
     "card=silent",
 )

@@ -7,7 +7,6 @@ import socket
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -17,16 +16,13 @@ import torch
 from genrelab import compose, ranks
 from genrelab.types import UserError
 from tests.conftest import TINY, Said, Songs, finished, program, runs_of
+from tests.faults.sameness import folder_of
 
 Call = Callable[..., Said]
 # 30 songs in batches of 7, the last with 2: what is drawn at random is off, so that who has a song cannot matter
 PLAIN = (*TINY, "trainer.batch_songs=7", "trainer.balance=false", "net.dropout=0", "card=null")
 TWO = ("trainer=ddp", "trainer.devices=2", "trainer.accelerator=cpu", *PLAIN)
 GRU = "agg.dropout=0"
-
-
-def folder_of(run: Any) -> Path:
-    return Path(run.info.artifact_uri.removeprefix("file://"))
 
 
 def same(store: Path, reference: Path) -> None:

@@ -17,13 +17,16 @@ def trained(songs: Songs, tmp_path_factory: pytest.TempPathFactory) -> Trained:
     return train(songs, tmp_path_factory.mktemp("asked") / "store")
 
 
-@pytest.fixture(scope="session")
-def folded(songs: Songs, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Any, list[Any]]:
+def by_fold(songs: Songs, store: Path) -> tuple[Path, Any, list[Any]]:
     """A store, its one k-fold run and the folds of that."""
     from genrelab.cli import main
 
-    store = tmp_path_factory.mktemp("folded")
     words = ["split=kfold", f"split.n_folds={N_FOLDS}", "trainer.max_epochs=1"]
     assert main([*songs.words, *TINY, *words, f"store={store}"]) == 0
     run, *folds = runs_of(store)
     return store, run, folds
+
+
+@pytest.fixture(scope="session")
+def folded(songs: Songs, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Any, list[Any]]:
+    return by_fold(songs, tmp_path_factory.mktemp("folded"))

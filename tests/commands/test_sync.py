@@ -14,13 +14,16 @@ from typing import Any
 
 import pytest
 
-from genrelab import copies, delivery, server, spool
-from genrelab.track import Mlflow, Run, connect
-from tests.conftest import Said, client, program, runs_of
-from tests.faults.out_of_reach.outages import PASSWORD, another, compare, write
+from genrelab import copies, delivery, spool
+from genrelab.track import Mlflow, Run
+from tests.commands.conftest import by_fold
+from tests.conftest import Said, Songs, client, program, runs_of
+from tests.faults.out_of_reach import outages
+from tests.faults.out_of_reach.outages import PASSWORD, compare, write
 from tests.faults.servers import HOST, MlflowServer, Way, free_port
 
 Call = Callable[..., Said]
+empty, store = outages.empty, outages.store
 STRANGE_NAME = b"Invalid Host header - possible DNS rebinding attack detected"  # MLflow's own words
 
 
@@ -29,19 +32,6 @@ def there(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MlflowServer]:
     made = MlflowServer(tmp_path_factory.mktemp("team")).start()
     yield made
     made.stop()
-
-
-@pytest.fixture(scope="module")
-def empty(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A store that has a database and nothing in it: to make one takes MLflow seconds."""
-    store = tmp_path_factory.mktemp("empty")
-    connect(store)
-    return store
-
-
-@pytest.fixture
-def store(empty: Path, tmp_path: Path) -> Path:
-    return another(empty, tmp_path / "store")
 
 
 @pytest.fixture
@@ -54,10 +44,7 @@ def way(there: MlflowServer) -> Iterator[Way]:
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(copies, "WAITS_S", (0.01, 0.01))
-    monkeypatch.setattr(delivery, "DOUBT_S", 0.2)
-    for name in (server.TIMEOUT, server.RETRIES):  # restored when the test ends
-        monkeypatch.setenv(name, "1")
-        monkeypatch.delenv(name)
+    outages.unasked(monkeypatch, 0.2)
 
 
 def begun(store: Path, name: str, **tags: object) -> Run:
@@ -158,11 +145,9 @@ def test_what_has_ended_is_there_once_and_what_goes_on_is_passed_over(
     assert on(there).get_experiment(at).tags["mlflow.note.content"] == "What the songs are."
 
 
-def test_a_trained_run_is_there_with_its_folds(
-    call: Call, there: MlflowServer, folded: tuple[Path, Any, list[Any]]
-) -> None:
+def test_a_trained_run_is_there_with_its_folds(call: Call, there: MlflowServer, songs: Songs, tmp_path: Path) -> None:
     """A real one: what a fold's name brings along is its parent, and what the parent's name brings are all folds."""
-    store, run, folds = folded
+    store, run, folds = by_fold(songs, tmp_path)  # its own: below another one verbs log runs, too
     said = call("sync", folds[1].info.run_id, "--to", there.uri, f"store={store}")
     assert (said.code, said.out) == (0, f"2 copied to {there.uri}, 0 there already, 0 passed over\n")
     said = call("sync", run.info.run_id[:12], "--to", there.uri, f"store={store}")

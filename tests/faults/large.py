@@ -4,13 +4,13 @@ an audit do before and after they hear them; prints the seconds of processor tim
 from __future__ import annotations
 
 import json
-import resource
 import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from genrelab.commands.bench.timing import resident_mb
 from genrelab.data import audit
 from genrelab.data.manifest import data_digest, read_manifest
 from genrelab.data.split import BySlice, Grouped, KFold, crossings
@@ -18,15 +18,11 @@ from genrelab.data.split_given import FromFile, Official, write_split
 from tests.parts import part
 
 
-def peak_mb() -> float:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-
-
 def main(path: Path) -> None:
     import sklearn.model_selection  # noqa: F401 - what is loaded later is not of the rows
 
     task = part("task/single")
-    own_mb, spent = peak_mb(), {}
+    own_mb, spent = resident_mb("VmHWM"), {}
 
     def timed(what: str, do: Callable[..., Any], *given: Any) -> Any:
         begin = time.process_time()
@@ -35,7 +31,7 @@ def main(path: Path) -> None:
         return made
 
     tracks = timed("read", read_manifest, path)
-    read_mb = peak_mb()
+    read_mb = resident_mb("VmHWM")
     task.placed(tracks, timed("genres", task.genres, tracks))
     timed("digest", data_digest, tracks, [t.id for t in tracks])
     splitters = {
@@ -55,7 +51,7 @@ def main(path: Path) -> None:
     timed("split=file", FromFile(str(path.with_suffix(".split"))).splits, tracks, 0)
     timed("audit: groups", audit.groups, tracks, [audit.placed(split, tracks)])
     timed("audit: sounds", audit.duplicates, [t.id[:-1] for t in tracks], [split])
-    print(json.dumps({"n": len(tracks), "s": spent, "read_mb": read_mb - own_mb, "mb": peak_mb() - own_mb}))
+    print(json.dumps({"n": len(tracks), "s": spent, "read_mb": read_mb - own_mb, "mb": resident_mb("VmHWM") - own_mb}))
 
 
 if __name__ == "__main__":

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
-from genrelab import delivery, server
-from genrelab.track import connect
-from tests.faults.out_of_reach.outages import another, leave
+from genrelab import server
+from tests.faults.out_of_reach import outages
 from tests.faults.servers import MlflowServer, Way
+
+empty, store = outages.empty, outages.store
 
 
 @pytest.fixture(scope="module")
@@ -24,12 +24,9 @@ def mlflow_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MlflowSe
 def impatient(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """The server is tried again at once; whoever is still at work when a test ends, leaves."""
     monkeypatch.setattr(server, "WAITS_S", (0.05, 0.2))
-    monkeypatch.setattr(delivery, "DOUBT_S", 0.6)
-    for name in (server.TIMEOUT, server.RETRIES):  # restored when the test ends
-        monkeypatch.setenv(name, "1")
-        monkeypatch.delenv(name)
+    outages.unasked(monkeypatch, 0.6)
     yield
-    leave()
+    outages.leave()
 
 
 @pytest.fixture
@@ -37,16 +34,3 @@ def way(mlflow_server: MlflowServer) -> Iterator[Way]:
     made = Way(mlflow_server.uri)
     yield made
     made.close()
-
-
-@pytest.fixture(scope="module")
-def empty(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A store that has a database and nothing in it: to make one takes MLflow seconds."""
-    store = tmp_path_factory.mktemp("empty")
-    connect(store)
-    return store
-
-
-@pytest.fixture
-def store(empty: Path, tmp_path: Path) -> Path:
-    return another(empty, tmp_path / "store")

@@ -10,14 +10,37 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from genrelab import delivery, server, spool
-from genrelab.track import Run
+from genrelab.track import Run, connect
 from tests.conftest import client, runs_of
 from tests.faults.servers import MlflowServer
 
 Count = Callable[..., None]
 EPOCHS = 4
 PASSWORD = "correct-horse-battery-staple"
+
+
+@pytest.fixture(scope="module")
+def empty(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A store that has a database and nothing in it: to make one takes MLflow seconds."""
+    store = tmp_path_factory.mktemp("empty")
+    connect(store)
+    return store
+
+
+@pytest.fixture
+def store(empty: Path, tmp_path: Path) -> Path:
+    return another(empty, tmp_path / "store")
+
+
+def unasked(monkeypatch: pytest.MonkeyPatch, doubt_s: float) -> None:
+    """What a process asks of MLflow's client is as it was when the test ends; a doubt lasts so long."""
+    monkeypatch.setattr(delivery, "DOUBT_S", doubt_s)
+    for name in (server.TIMEOUT, server.RETRIES):
+        monkeypatch.setenv(name, "1")
+        monkeypatch.delenv(name)
 
 
 def another(empty: Path, store: Path) -> Path:
