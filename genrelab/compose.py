@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from genrelab.front.base import Front
     from genrelab.model import SongClassifier
     from genrelab.slice.base import Slicer
-    from genrelab.store import Pictures, Progress
+    from genrelab.store import Pictures, Progress, Share
     from genrelab.task.rule import Rule
 
 Config = dict[str, Any]  # resolved, plain
@@ -91,6 +91,7 @@ def _each_genre(*, _root_: Any) -> str:
 def _rungs(*, _root_: Any) -> str:
     """The rungs of the leak ladder that the data allow, for a sweep: `slice,song,artist`; the others are named."""
     from genrelab.data.split import KEYS
+    from genrelab.data.strangers import limited
     from genrelab.report.console import say
     from genrelab.report.ladder import RUNGS
 
@@ -209,7 +210,6 @@ class Prepared:
 
 def prepare(config: Config, progress: Progress) -> Prepared:
     """Tracks of the source, their labels, pictures and slices."""
-    from genrelab import store
     from genrelab.data.grids import grids
     from genrelab.data.manifest import data_digest, none_lost
     from genrelab.evaluate.hierarchy import Tree
@@ -218,25 +218,12 @@ def prepare(config: Config, progress: Progress) -> Prepared:
     began = time.perf_counter()
     root = Path(config["store"])
     front, slicer, task = (instantiate(config[k]) for k in ("front", "slice", "task"))
-    if not front.learned and accelerated(config):
-        front.to("cuda")
     source = instantiate(config["data"])
-    strangers, tree = source.strangers(), source.tree()
-    found = [*limited(source.tracks(root, progress), config["limit_songs"]), *strangers]
+    tree, found = source.tree(), songs(source, config, progress)
     genres = task.genres(found)
     if len(genres) < 2:
         raise UserError(f"data={source.name} has one genre ({genres[0]}): to tell genres apart takes at least 2")
-    tracks, pictures, unusable = store.pictures(
-        found,
-        front,
-        config["front"],
-        sample_rate=config["sample_rate"],
-        min_s=slicer.min_s,
-        store=root,
-        progress=progress,
-        budget_gb=config.get("cache_gb"),
-    )
-    front.cpu()  # where a model is built; the trainer moves it
+    tracks, pictures, unusable = heard(found, front, slicer, config, progress)
     none_lost(genres, tracks, unusable)
     labels = task.placed(tracks, genres)
     if tree is not None:
@@ -256,23 +243,38 @@ def prepare(config: Config, progress: Progress) -> Prepared:
     return Prepared(source.name, tracks, unusable, labels, pictures, spans, front, slicer, n_off, tree, told, seconds)
 
 
+def songs(source: Any, config: Config, progress: Progress) -> list[Track]:
+    """All tracks of a source, those of no genre too."""
+    from genrelab.data.strangers import limited
+
+    return [*limited(source.tracks(Path(config["store"]), progress), config["limit_songs"]), *source.strangers()]
+
+
+def heard(
+    tracks: list[Track], front: Front, slicer: Slicer, config: Config, progress: Progress, share: Share | None = None
+) -> tuple[list[Track], Pictures, list[Unusable]]:
+    """As `store.pictures`, with what a config says; front-ends draw on a graphics processor where it has one."""
+    from genrelab import store
+
+    if not front.learned and accelerated(config):
+        front.to("cuda")
+    options = {
+        "sample_rate": config["sample_rate"],
+        "store": Path(config["store"]),
+        "budget_gb": config.get("cache_gb"),
+    }
+    found = store.pictures(
+        tracks, front, config["front"], min_s=slicer.min_s, progress=progress, share=share, **options
+    )
+    front.cpu()  # where a model is built; the trainer moves it
+    return found
+
+
 def accelerated(config: Config) -> bool:
     """Whether front-ends draw on a graphics processor."""
     import torch
 
     return config["trainer"]["accelerator"] in ("auto", "gpu", "cuda") and torch.cuda.is_available()
-
-
-def limited(tracks: list[Track], limit: int | None) -> list[Track]:
-    """At most `limit` tracks, every genre alike, spread evenly over its rows so that its groups stay."""
-    if limit is None or len(tracks) <= limit:
-        return tracks
-    by_genre: dict[str | None, list[int]] = {}
-    for i, track in enumerate(tracks):
-        by_genre.setdefault(track.genre, []).append(i)
-    each = max(1, limit // len(by_genre))
-    kept = {own[j * len(own) // min(each, len(own))] for own in by_genre.values() for j in range(min(each, len(own)))}
-    return [t for i, t in enumerate(tracks) if i in kept]
 
 
 def splits(config: Config, prepared: Prepared) -> list[Split]:

@@ -8,7 +8,7 @@ import resource
 import time
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -168,7 +168,7 @@ def fit(
     if going_on:
         done = checkpoint(unfinished)["epoch"] + 1
         say(f"going on after epoch {done} of {options['max_epochs']}")
-    told = {"config": config | {"trainer": options | chosen.options}, "fold": split.fold, "folder": str(run.folder)}
+    told = {"config": config | {"trainer": options | asdict(chosen)}, "fold": split.fold, "folder": str(run.folder)}
     part = (trainer.global_rank, trainer.world_size)
     with ranks.beside(run.folder, ranks.here(options), told | {"going_on": resume}):
         ready()

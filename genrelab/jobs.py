@@ -25,10 +25,13 @@ GRACE_S = 20.0  # from an interrupt to a job's end
 GONE = "its process ended without a word, as where memory runs out"
 
 
-def ready(config: Any) -> None:
-    """Raises UserError where a sweep cannot begin under its launcher."""
-    if why := sweep.hindered(config):
-        raise UserError(why)
+class Checked:
+    """A launcher that raises UserError where a sweep cannot begin under it."""
+
+    def setup(self, *, config: Any, **more: Any) -> None:
+        if why := sweep.hindered(config):
+            raise UserError(why)
+        super().setup(config=config, **more)  # type: ignore[misc]
 
 
 @contextmanager

@@ -106,10 +106,7 @@ class Learner(pl.LightningModule):
         """
         self._told, self._shorter = [], [] if shorter else None
         trainer.predict(self, batches, return_predictions=False)
-        told, made = (
-            [one for part in parts for one in part]
-            for parts in zip(*gathered((self._told, self._shorter or [])), strict=True)
-        )
+        told, made = gathered(self._told, self._shorter or [])
         found = Answers.joined(told)
         order = np.argsort(found.index, kind="stable")
         if shorter:
@@ -123,13 +120,12 @@ class Learner(pl.LightningModule):
 
     def _collect(self, side: str) -> dict[str, float]:
         """The figures of what was said of a side since the last call."""
-        losses = [(float(loss), float(n)) for loss, n in self._loss[side]]
-        own = [self.model.arrays(parts) for parts in self._said[side]], losses
+        own = [(float(loss), float(n)) for loss, n in self._loss[side]]
+        said, losses = gathered([self.model.arrays(parts) for parts in self._said[side]], own)
         self._said[side], self._loss[side] = [], []
-        said, all_losses = ([one for part in parts for one in part] for parts in zip(*gathered(own), strict=True))
         if not said:
             return {}
-        mean, weights = zip(*all_losses, strict=True)
+        mean, weights = zip(*losses, strict=True)
         return {f"{side}/loss": float(np.average(mean, weights=weights))} | Answers.joined(said).figures(side)
 
     def on_validation_epoch_end(self) -> None:
@@ -160,12 +156,12 @@ class Learner(pl.LightningModule):
         self.history = list(checkpoint["genrelab"]["history"])
 
 
-def gathered(own: Any) -> list[Any]:
-    """What each process has, in the order of their ranks; of one process its own alone."""
+def gathered(*own: list[Any]) -> list[list[Any]]:
+    """Each of these lists with what every process has in its own, in the order of their ranks."""
     import torch.distributed as dist
 
     if not (dist.is_available() and dist.is_initialized()):
-        return [own]
+        return list(own)
     everyone: list[Any] = [None] * dist.get_world_size()
     dist.all_gather_object(everyone, own)
-    return everyone
+    return [[one for part in parts for one in part] for parts in zip(*everyone, strict=True)]

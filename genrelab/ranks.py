@@ -37,21 +37,27 @@ def outside() -> tuple[int, int]:
     return 0, 1
 
 
+def _asked(options: Config) -> tuple[Any, Any, Any]:
+    """strategy, devices, num_nodes."""
+    strategy, devices, nodes = (options.get(k, usual) for k, usual in USUAL.items())
+    return strategy, devices, nodes
+
+
 def is_shared(config: Config) -> bool:
     """Whether a training is spread over processes."""
-    return bool(config["trainer"].get("strategy", "auto") != "auto")  # runs of before have no such word
+    return bool(_asked(config["trainer"])[0] != "auto")
 
 
 def here(options: Config) -> int:
     """How many processes of a training are on this machine."""
     import torch
 
-    world = outside()[1]
-    if options.get("strategy", "auto") == "auto":
+    (strategy, devices, nodes), world = _asked(options), outside()[1]
+    if strategy == "auto":
         return 1
-    if options["devices"] == "auto":
-        return world // options["num_nodes"] if world > 1 else max(1, torch.cuda.device_count())
-    return int(options["devices"])
+    if devices == "auto":
+        return int(world // nodes) if world > 1 else max(1, torch.cuda.device_count())
+    return int(devices)
 
 
 def follows(config: Config) -> bool:
@@ -138,7 +144,7 @@ def _fell(process: subprocess.Popen[str], log: Path) -> str:
 
 def check(options: Config) -> None:
     """Raises UserError for words about processes that do not fit."""
-    strategy, devices, nodes = (options.get(k, usual) for k, usual in USUAL.items())
+    strategy, devices, nodes = _asked(options)
     if strategy not in ("auto", "ddp"):
         raise UserError(f"trainer.strategy={strategy}: expected auto (one process) or ddp")
     if devices != "auto" and not _is_count(devices):
@@ -169,9 +175,10 @@ def that_share(options: Config) -> int:
 
 def sizes(options: Config) -> dict[str, Any]:
     """What Lightning's Trainer is told of processes."""
-    if options.get("strategy", "auto") == "auto":
-        return {"devices": options["devices"]}
-    return {"devices": here(options), "num_nodes": options["num_nodes"], "strategy": options["strategy"]}
+    strategy, devices, nodes = _asked(options)
+    if strategy == "auto":
+        return {"devices": devices}
+    return {"devices": here(options), "num_nodes": nodes, "strategy": strategy}
 
 
 def environments(config: Config) -> list[Any]:

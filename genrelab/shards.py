@@ -79,22 +79,17 @@ def fill(config: compose.Config, progress: Progress) -> Filled:
 
     Raises UserError for a source without songs or words that do not fit.
     """
-    from genrelab import measures, store
+    from genrelab import measures
     from genrelab.data.grids import grids
 
     began = time.perf_counter()
     share, root = share_of(config), Path(config["store"])
     front, slicer, task = (compose.instantiate(config[k]) for k in ("front", "slice", "task"))
-    if not front.learned and compose.accelerated(config):
-        front.to("cuda")
     source = compose.instantiate(config["data"])
-    found = [*compose.limited(source.tracks(root, progress), config["limit_songs"]), *source.strangers()]
+    found = compose.songs(source, config, progress)
     own = found[share[0] :: share[1]] if share else found
+    tracks, pictures, unusable = compose.heard(own, front, slicer, config, progress, share)
     options: dict[str, Any] = {"sample_rate": config["sample_rate"], "store": root, "progress": progress}
-    min_s, budget_gb = slicer.min_s, config["cache_gb"]
-    tracks, pictures, unusable = store.pictures(
-        own, front, config["front"], min_s=min_s, budget_gb=budget_gb, share=share, **options
-    )
     if slicer.needs_beats:
         grids(tracks, pictures.keys, [float(d) for d in pictures.duration_s], source.beats, **options)
     if config["baselines"] and not task.several:

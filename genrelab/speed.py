@@ -39,11 +39,6 @@ class Choice:
         """As a run says it, in the words of the trainer's options."""
         return {k: str(v).lower() if isinstance(v, bool) else str(v) for k, v in asdict(self).items()}
 
-    @property
-    def options(self) -> dict[str, Any]:
-        """As the trainer's options, by which nothing is measured again."""
-        return asdict(self)
-
 
 def keep_memory(keep: bool = True) -> None:
     """Tells glibc's malloc to keep freed pages: else every step's activations are unmapped and faulted in again."""

@@ -129,7 +129,6 @@ class Shelf:
         self.data = folder / ("samples.i16" if dtype is np.int16 else "pictures.f16")
         self.db = sqlite3.connect(folder / "index.sqlite", timeout=60)
         self.db.execute("create table if not exists pictures (key text primary key, first integer, n_frames integer)")
-        self.db.execute("create table if not exists taken (one integer primary key check (one = 1), rows integer)")
         if not self.db.execute("pragma user_version").fetchone()[0]:
             self.db.execute(f"pragma user_version = {n_bins}")  # who looks after the store knows no front-end
 
@@ -148,6 +147,9 @@ class Shelf:
             self.data.touch()
             file = locks.enter_context(self.data.open("r+b"))
             with self.db:
+                self.db.execute(
+                    "create table if not exists taken (one integer primary key check (one = 1), rows integer)"
+                )
                 end = "select coalesce(max(first + n_frames), 0) from pictures"
                 at_least = f"max(({end}), coalesce((select rows from taken), 0))" if share else f"({end})"
                 self.db.execute(f"insert or replace into taken values (1, {at_least})")

@@ -26,6 +26,13 @@ MARK = "begun"  # a file of a job's folder: which process has begun it
 PATIENCE_S = 10.0  # for runs in other processes, from an interrupt to their end
 
 
+def anew() -> None:
+    """Forgets what this process, or who started it, has begun."""
+    for name in (PARENT, FOLDER, RESUME):
+        os.environ.pop(name, None)
+    BEGUN.clear()
+
+
 class Parent(Callback):
     """Makes the parent run, and with it the database's schema, before the children are started."""
 

@@ -48,7 +48,7 @@ def run(
     config = compose.composed(words)
     store = Path(config["store"])
     source = compose.instantiate(config["data"])
-    found = [*compose.limited(source.tracks(store, BAR), config["limit_songs"]), *source.strangers()]
+    found = compose.songs(source, config, BAR)
     task, slicer = compose.instantiate(config["task"]), compose.instantiate(config["slice"])
     task.genres(found)  # what is wrong with them is said before all is heard
     heard, prints, sounds = _heard(found, store)

@@ -30,9 +30,7 @@ def main(argv: Sequence[str]) -> int:
     if {"--help", "-h"} & set(argv):
         print(HELP)
         return 0
-    for name in (sweep.PARENT, sweep.FOLDER, sweep.RESUME):
-        os.environ.pop(name, None)
-    sweep.BEGUN.clear()
+    sweep.anew()
     ROWS.clear()
     try:
         return _filled(argv)

@@ -127,7 +127,7 @@ def _songs(models: list[Record], prepared: Prepared, config: Config) -> list[Son
 
 def _limited(songs: list[Song], prepared: Prepared, limit: int | None) -> list[Song]:
     """At most so many songs, every genre alike, spread over its groups."""
-    from genrelab.compose import limited
+    from genrelab.data.strangers import limited
 
     by_group = sorted(songs, key=lambda s: s.group)
     kept = {t.id for t in limited([prepared.tracks[s.index] for s in by_group], limit)}

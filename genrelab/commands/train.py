@@ -21,8 +21,7 @@ ANEW = ("jobs=", "hydra/launcher=", "hydra.launcher.")  # how a sweep goes on ma
 
 def main(argv: Sequence[str]) -> int:
     """Runs Hydra on the command line's words; returns the exit code."""
-    for name in (sweep.PARENT, sweep.FOLDER, sweep.RESUME):
-        os.environ.pop(name, None)
+    sweep.anew()
     resumed = words.value_of(argv, "resume")
     try:
         if resumed and resumed != "null":
@@ -47,7 +46,6 @@ def launch(argv: Sequence[str]) -> int:
     from omegaconf.errors import OmegaConfBaseException
 
     OUTCOME.clear()
-    sweep.BEGUN.clear()
     try:
         launching.launch(argv, job)
     except (HydraException, OmegaConfBaseException) as error:

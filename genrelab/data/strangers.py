@@ -1,4 +1,4 @@
-"""A split's further steps: songs of none of the genres go to the test, and training may be given fewer songs."""
+"""Songs beside a split: those of none of the genres go to the test; a run, or its training alone, may have fewer."""
 
 from __future__ import annotations
 
@@ -10,6 +10,18 @@ import numpy as np
 
 from genrelab.data.split import Split
 from genrelab.types import GROUP_KEYS, Track, UserError
+
+
+def limited(tracks: list[Track], limit: int | None) -> list[Track]:
+    """At most `limit` tracks, every genre alike, spread evenly over its rows so that its groups stay."""
+    if limit is None or len(tracks) <= limit:
+        return tracks
+    by_genre: dict[str | None, list[int]] = {}
+    for i, track in enumerate(tracks):
+        by_genre.setdefault(track.genre, []).append(i)
+    each = max(1, limit // len(by_genre))
+    kept = {own[j * len(own) // min(each, len(own))] for own in by_genre.values() for j in range(min(each, len(own)))}
+    return [t for i, t in enumerate(tracks) if i in kept]
 
 
 def fewer(split: Split, tracks: Sequence[Track], n: int) -> Split:

@@ -15,12 +15,8 @@ except ImportError:  # its extra is not installed
     pass
 else:
 
-    class Processes(JoblibLauncher):
+    class Processes(jobs.Checked, JoblibLauncher):
         """Several runs at once. Where a process is killed joblib ends the others with it: they go on alone."""
-
-        def setup(self, *, config: Any, **more: Any) -> None:
-            jobs.ready(config)
-            super().setup(config=config, **more)
 
         def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[Any]:
             batch = jobs.Batch(self.config, job_overrides, initial_job_idx)

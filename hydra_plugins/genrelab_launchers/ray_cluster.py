@@ -14,12 +14,8 @@ except ImportError:  # its extra is not installed
     pass
 else:
 
-    class RayCluster(RayLauncher):
+    class RayCluster(jobs.Checked, RayLauncher):
         """As many runs at once as the cluster holds; Ray's launcher leaves at the first that fails."""
-
-        def setup(self, *, config: Any, **more: Any) -> None:
-            jobs.ready(config)
-            super().setup(config=config, **more)
 
         def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[Any]:
             import ray

@@ -20,16 +20,12 @@ except ImportError:  # their extra is not installed
     pass
 else:
 
-    class _Submitted:
+    class _Submitted(jobs.Checked):
         """Waits for every job, whatever becomes of the others; submitit's launcher leaves at the first that fails."""
 
         _EXECUTOR: str
         params: dict[str, Any]
         config: Any
-
-        def setup(self, *, config: Any, **more: Any) -> None:
-            jobs.ready(config)
-            super().setup(config=config, **more)  # type: ignore[misc]
 
         def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[Any]:
             from hydra.core.singleton import Singleton

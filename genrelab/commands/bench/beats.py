@@ -50,10 +50,11 @@ def run(
 ) -> int:
     """Estimate the beats of every song that has annotated ones, and say how near they come (+-70 ms)."""
     from genrelab import compose
+    from genrelab.data.strangers import limited
 
     config = compose.composed(words or [])
     source = compose.instantiate(config["data"])
-    tracks = compose.limited(source.tracks(Path(config["store"]), BAR), config["limit_songs"])
+    tracks = limited(source.tracks(Path(config["store"]), BAR), config["limit_songs"])
     annotated = [t for t in tracks if t.beats is not None]
     if not annotated:
         raise UserError(
