@@ -173,7 +173,7 @@ def close(store: Path, left: list[Any], status: str, reason: str) -> None:
 
 def finish() -> tuple[int, list[Any]]:
     """Ends the parent; returns the exit code (1 where a child failed) and what there is to show."""
-    from genrelab.report import style
+    from genrelab.report import kept, style
     from genrelab.report.folds import nested
     from genrelab.report.table import sweep_table
 
@@ -194,6 +194,7 @@ def finish() -> tuple[int, list[Any]]:
             tables.append(f"picture: {at}")
     os.environ.pop(PARENT, None)
     if run := BEGUN.pop("parent", None):
+        kept.save(tables, run.folder)
         best = max(((r["figures"].get(f"val/song/{r['measure']}", 0.0), r["measure"]) for r in done), default=None)
         run.metrics(
             {"children": len(rows), "failed": len(failed)} | ({f"best/val/song/{best[1]}": best[0]} if best else {})

@@ -45,6 +45,8 @@ def test_four_combinations_are_four_children_of_one_run(
     assert "4 runs, " in said.out
     page = Path(parent.info.artifact_uri.removeprefix("file://")) / "comparison.html"
     assert f"page: {page}" in said.out
+    kept = page.with_name("tables.md").read_text()
+    assert all(f"\n| {c.info.run_name}" in kept for c in children) and str(tmp_path) not in kept
     best = max(children, key=lambda c: c.data.metrics["val/song/balanced_accuracy"])
     assert {k for k in parent.data.metrics if k.startswith("compare/") and k.endswith("/difference")} >= {
         f"compare/{_arm(best)} less {_arm(c)}/difference" for c in children if c is not best

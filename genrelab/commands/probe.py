@@ -227,7 +227,7 @@ def _report(
     import pandas as pd
 
     from genrelab.evaluate.probe import Asked, falls
-    from genrelab.report import style
+    from genrelab.report import kept, style
     from genrelab.report.probe import probe_picture, probe_table, rows, sentence, verdict
 
     options = {"n_boot": config["trainer"]["n_boot"], "seed": config["seed"]}
@@ -251,13 +251,13 @@ def _report(
     style.save(probe_picture(found, prepared.genres, title), child.folder / "pictures" / "probe.png")
     spent = {cue: float(np.mean([h.seconds[cue] for h in heard])) for cue in after}
     measure = "LRAP" if several else "balanced accuracy"
-    show(probe_table(f"{title}, {measure} %", found, readings, spent))
-    show("")
     names: Mapping[str, tuple[str, str]] = {name: (cue.noun, cue.deed) for name, cue in CUES.items()}
-    for fall in sorted(found, key=lambda f: -f.fall):
-        show(sentence(fall, *names[fall.cue]))
-    if line := verdict(found):
-        show(line)
+    told = [sentence(fall, *names[fall.cue]) for fall in sorted(found, key=lambda f: -f.fall)]
+    shown = [probe_table(f"{title}, {measure} %", found, readings, spent), "", *told]
+    shown += [line] if (line := verdict(found)) else []
+    kept.save(shown, child.folder)
+    for part in shown:
+        show(part)
     show(f"picture: {child.folder / 'pictures' / 'probe.png'}")
 
 

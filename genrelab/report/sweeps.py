@@ -275,16 +275,21 @@ def _line(
 
 
 def _doubling(axes: Axes, places: Sequence[float]) -> None:
-    """An axis on which twice as much is always as far, with a tick at every place that leaves room for its label.
+    """An axis on which twice as much is always as far, where all is above 0; with a tick at every place that leaves
+    room for its label.
 
     places: rising.
     """
-    axes.set_xscale("log", base=2)
-    wide = 0.09 * np.log2(places[-1] / places[0])  # a label
+    at = np.asarray(places, float)
+    if at[0] > 0:
+        axes.set_xscale("log", base=2)
+        at = np.log2(at)
     ticks: list[float] = []
-    for p in places:
-        if not ticks or np.log2(p / ticks[-1]) >= wide:
+    last = -np.inf
+    for p, x in zip(places, at, strict=True):
+        if x - last >= 0.09 * (at[-1] - at[0]):  # a label
             ticks.append(p)
+            last = x
     axes.set_xticks(ticks, [f"{p:g}" for p in ticks])
     axes.minorticks_off()
     style.legend_above(axes)

@@ -159,6 +159,9 @@ def quantity(value: float | None) -> str:
     return f"{value:.{max(0, 2 - math.floor(math.log10(abs(value))))}f}" if abs(value) >= 0.001 else f"{value:.1e}"
 
 
+HEADINGS = ("run", "id", "val", "test per song", "test per slice", "train, s", "status")  # of a sweep
+
+
 class _Sweep:
     """Knows the width only when it is printed: the reason of a failed run takes the rest of its line."""
 
@@ -166,8 +169,18 @@ class _Sweep:
         self.done = sorted((row for row in rows if row["status"] == "FINISHED"), key=_chosen, reverse=True)
         self.failed = [row for row in rows if row["status"] != "FINISHED"]
 
+    def cells(self) -> tuple[str, Sequence[str], Sequence[Sequence[str]]]:
+        """Title, headings and rows, for `kept`; without the ids, which another such sweep has not."""
+        rows = [self._cells(row) for row in self.done]
+        rows += [[str(row["name"]), *5 * [NONE], f"{row['status']}: {row.get('reason', '')}"] for row in self.failed]
+        return self._title(), [h for h in HEADINGS if h != "id"], [[name, *rest] for name, _, *rest in rows]
+
+    def _title(self) -> str:
+        measures = dict.fromkeys(NAMES[_measure(row)] for row in self.done)
+        return f"{' or '.join(measures)}, % [95 % interval], ordered by validation"
+
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[RenderableType]:
-        headings = ["run", "id", "val", "test per song", "test per slice", "train, s", "status"]
+        headings = [*HEADINGS]
         cells = [self._cells(row) for row in self.done]
         columns: list[Sequence[str]] = [[row[i] for row in cells] for i in range(len(headings))]
         columns[0] = [str(row["name"]) for row in (*self.done, *self.failed)]
@@ -177,8 +190,7 @@ class _Sweep:
         widths = _fit(headings, columns, options.max_width)
         widths[0] = min(widths[0], max(MIN_NAME, options.max_width - _total(widths[1:]) - GAP))
         if self.done:
-            measures = dict.fromkeys(NAMES[_measure(row)] for row in self.done)
-            table = _table(f"{' or '.join(measures)}, % [95 % interval], ordered by validation")
+            table = _table(self._title())
             for heading, width in zip(headings, widths, strict=True):
                 right = heading not in {"run", "id", "status"}
                 fold: Any = "fold"  # a name that is too long is folded, not cut
@@ -264,6 +276,10 @@ class _Numbers:
 
     def __init__(self, title: str, headings: Sequence[str], rows: Sequence[Sequence[str]], *, named: bool) -> None:
         self.title, self.headings, self.rows, self.named = title, headings, rows, named
+
+    def cells(self) -> tuple[str, Sequence[str], Sequence[Sequence[str]]]:
+        """Title, headings and rows, for `kept`."""
+        return self.title, self.headings, self.rows
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[RenderableType]:
         from rich.text import Text

@@ -123,11 +123,22 @@ def table(outcome: Outcome, agreements: Sequence[Agreement]) -> RenderableType:
     return numbers_table(f"differences in {NAMES[outcome.measure]} per song, on the same test songs", headings, rows)
 
 
+def over_seeds(outcome: Outcome) -> RenderableType:
+    """A row an arm: what its runs reached together."""
+    rows = []
+    for arm in outcome.arms:
+        if level := outcome.levels.get(arm.name):
+            tested = f"{percent(level.at)} [{percent(level.lo)}, {percent(level.hi)}]"
+            rows.append([arm.name, str(len(arm.runs)), percent(arm.mean("val")), tested])
+    return numbers_table(f"{NAMES[outcome.measure]} per song, mean of the seeds", ["", "seeds", "val", "test"], rows)
+
+
 def shown(outcome: Outcome, agreements: Sequence[Agreement]) -> list[RenderableType]:
     """For the terminal: the table with what stands under it, and sentences."""
     from rich.console import Group
 
     return [
+        *([over_seeds(outcome)] if any(len(arm.runs) > 1 for arm in outcome.arms) else []),
         Group(table(outcome, agreements), *texts(*lines(outcome))),
         "\n".join([verdict(outcome), *sentences(outcome)]),
     ]
