@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 HERE = Path(__file__).parent
-COUNTS: pytest.StashKey[Counter[str]] = pytest.StashKey()
+COUNT = "count: "  # before what is counted, in a test's properties: they come from processes of the tests, too
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -34,13 +34,18 @@ def count(request: pytest.FixtureRequest) -> Callable[..., None]:
     """count("kills survived", n=1): the summary at the end prints the sums."""
 
     def add(what: str, n: int = 1) -> None:
-        request.config.stash.setdefault(COUNTS, Counter())[what] += n
+        request.node.user_properties.append((COUNT + what, n))
 
     return add
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    counts = config.stash.get(COUNTS, Counter())
+    counts: Counter[str] = Counter()
+    for report in (r for reports in terminalreporter.stats.values() for r in reports):
+        if getattr(report, "when", "") == "call":
+            for name, n in report.user_properties:
+                if name.startswith(COUNT):
+                    counts[name.removeprefix(COUNT)] += n
     if counts:
         terminalreporter.section("faults: " + ("whole" if _whole(config) else "a fast sample"))
         for what, n in counts.items():

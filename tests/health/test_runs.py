@@ -105,7 +105,7 @@ def test_a_run_that_goes_on_by_now_is_not_ended(tmp_path: Path) -> None:
     assert client(tmp_path).get_run(run.id).info.status == "RUNNING"
 
 
-@pytest.mark.parametrize("tag", [elsewhere(), ""])
+@pytest.mark.parametrize("tag", [pytest.param(elsewhere(), id="named"), pytest.param("", id="unnamed")])
 def test_a_run_of_another_machine_is_dead_after_a_day_or_where_the_user_says_so(tmp_path: Path, tag: str) -> None:
     run = begun(tmp_path)
     by(tmp_path, run, tag)

@@ -94,6 +94,12 @@ def history(there: Any, run_id: str) -> list[tuple[str, int, int, str]]:
     return sorted(found)
 
 
+def inputs(run: Any) -> list[tuple[str, str, list[tuple[str, str]]]]:
+    """The songs of a run, in an order that no database promises."""
+    found = run.inputs.dataset_inputs
+    return sorted((d.dataset.name, d.dataset.digest, [(t.key, t.value) for t in d.tags]) for d in found)
+
+
 def compare(store: Path, there: MlflowServer, count: Count, status: str = "FINISHED") -> list[Any]:
     """Holds every run of a store against the server's; the server's runs."""
     from mlflow import MlflowClient
@@ -117,9 +123,7 @@ def compare(store: Path, there: MlflowServer, count: Count, status: str = "FINIS
         assert {k: v for k, v in other.data.tags.items() if k not in own} == {
             k: v for k, v in run.data.tags.items() if k not in own
         }
-        assert [d.dataset.digest for d in other.inputs.dataset_inputs] == [
-            d.dataset.digest for d in run.inputs.dataset_inputs
-        ]
+        assert inputs(other) == inputs(run)
         folder = Path(run.info.artifact_uri.removeprefix("file://"))
         sent = there.folder / "artifacts" / other.info.experiment_id / other.info.run_id / "artifacts"
         assert contents(sent) == contents(folder)
