@@ -40,7 +40,7 @@ def test_combinations_are_children_of_one_run_in_one_table(songs: Songs, tmp_pat
     assert said.code == 0, said.err
     assert "Traceback" not in said.err and "Warning" not in said.err
     parent, children = family(store)
-    assert {r.info.status for r in (parent, *children)} == {"FINISHED"}
+    assert {r.info.status for r in (parent, *children)} == {"FINISHED"}, said.err
     made = {(c.data.tags["front"], c.data.tags["agg"]) for c in children}
     assert len(children) == n and made == {(f, a) for f in fronts for a in ("vote", "gru")}
     rows = [line for line in said.out.splitlines() if any(c.info.run_id[:8] in line for c in children)]
@@ -62,7 +62,7 @@ def test_a_child_that_fails_ends_no_other_and_stands_in_the_table(songs: Songs, 
     assert said.code == 1
     parent, children = family(tmp_path)
     assert parent.info.status == "FAILED"
-    assert sorted(c.info.status for c in children) == ["FAILED", "FINISHED", "FINISHED", "FINISHED"]
+    assert sorted(c.info.status for c in children) == ["FAILED", "FINISHED", "FINISHED", "FINISHED"], said.err
     (failed,) = [c for c in children if c.info.status == "FAILED"]
     table = " ".join(said.out.split())
     assert "FAILED: front.n_bins=100 does not divide" in table
