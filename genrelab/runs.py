@@ -250,6 +250,7 @@ def folds(config: compose.Config, prepared: Any, splits: Sequence[Any], tracker:
         for k in (0, 1)
     )
     artifacts.save(parent.folder, songs, cuts)
+    artifacts.pool_heard([Path(r["folder"]) for r in rows], parent.folder)
     figures = artifacts.pooled(songs, cuts, "val") | artifacts.pooled(songs, cuts, "test")
     bounds, reliable, groups = artifacts.test_intervals(songs, cuts, config["trainer"]["n_boot"], config["seed"])
     target = prepared.labels.target[prepared.labels.known]

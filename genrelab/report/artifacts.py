@@ -233,6 +233,19 @@ def save_heard(
     pd.concat(frames, ignore_index=True).to_parquet(folder / HEARD, index=False)
 
 
+def pool_heard(folds: Sequence[Path], folder: Path) -> None:
+    """heard.parquet of a k-fold run; the songs of a fold that are heard whole sooner stand at the lengths of others."""
+    import pandas as pd
+
+    of_fold = [pd.read_parquet(f / HEARD) for f in folds]
+    lengths = sorted({int(n) for heard in of_fold for n in heard["n_slices"].unique()})
+    frames = []
+    for heard in of_fold:
+        whole = heard[heard["n_slices"] == heard["n_slices"].max()]
+        frames += [heard, *(whole.assign(n_slices=n) for n in lengths if n > whole["n_slices"].iloc[0])]
+    pd.concat(frames, ignore_index=True).to_parquet(folder / HEARD, index=False)
+
+
 def measured(songs: pd.DataFrame, measure: str, n_boot: int, seed: int) -> tuple[float, float, float]:
     """A measure of test songs and the ends of its interval."""
     own = side_of(songs, "test")

@@ -264,3 +264,18 @@ def test_what_is_said_of_the_beginning_of_songs(several, tmp_path):
     else:
         assert value == np.mean(p.argmax(1) == run.test.truth)
     assert lo <= value <= hi
+
+
+def test_folds_are_heard_together_up_to_the_longest_song(tmp_path):
+    folds = []
+    for n, lengths in enumerate([(1, 2), (1, 2, 4)]):
+        rows = [{"id": f"{n}", "n_slices": k, "heard_s": float(min(k, 2 * n + 2)), "p:a": k / 8} for k in lengths]
+        (tmp_path / str(n)).mkdir()
+        pd.DataFrame(rows).to_parquet(tmp_path / str(n) / artifacts.HEARD)
+        folds.append(tmp_path / str(n))
+    artifacts.pool_heard(folds, tmp_path)
+    heard = pd.read_parquet(tmp_path / artifacts.HEARD).sort_values(["n_slices", "id"])
+    assert heard["n_slices"].tolist() == [1, 1, 2, 2, 4, 4]
+    assert heard["id"].tolist() == 3 * ["0", "1"]
+    assert heard["p:a"].tolist() == [1 / 8, 1 / 8, 2 / 8, 2 / 8, 2 / 8, 4 / 8]  # the shorter song as it was heard whole
+    assert heard["heard_s"].tolist()[-2:] == [2.0, 4.0]
