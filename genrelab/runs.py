@@ -270,6 +270,7 @@ def folds(config: compose.Config, prepared: Any, splits: Sequence[Any], tracker:
     cost = {k: max(r["figures"][k] for r in rows) for k in costs}
     cost["cost/train_s"] = sum(r["figures"]["cost/train_s"] for r in rows)
     said = {f"baseline/majority/{k}": v for k, v in baseline.items()} | by_fold.figures(rows, measure)
+    said |= by_fold.of_models(rows)
     parent.metrics(figures | bounds | cost | said | {"folds": len(rows), "songs/unusable": len(prepared.unusable)})
     n_songs = len(artifacts.side_of(songs, "test"))
     draw_confusion(songs, folder, name, "songs out of fold")
@@ -289,7 +290,7 @@ def folds(config: compose.Config, prepared: Any, splits: Sequence[Any], tracker:
     for table in tables:
         show("")
         show(table)
-    return sweep.row(name, parent.id, parent.folder, figures | bounds | cost, config["overrides"], measure)
+    return sweep.row(name, parent.id, parent.folder, figures | bounds | cost | said, config["overrides"], measure)
 
 
 def audit(prepared: Any, *splits: Any) -> str:

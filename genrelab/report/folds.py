@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
 FOLD = "fold"  # the column of a k-fold run's predictions that says whose they are
+OF_A_MODEL = r"test/(open_set/.*|foreign/.*|song/(aurc|ece|ece_calibrated|kept))"  # figures on a model's own scale
 Row = Mapping[str, Any]
 
 
@@ -42,8 +44,25 @@ def figures(rows: Sequence[Row], measure: str) -> dict[str, float]:
     found: dict[str, float] = {}
     for unit in ("song", "slice"):
         values = over_folds([row["figures"][f"test/{unit}/{measure}"] for row in rows])
-        found |= {f"folds/{unit}/{measure}{end}": v for end, v in zip(("", "_lo", "_hi"), values, strict=True)}
+        found |= _named(f"folds/{unit}/{measure}", values)
     return found
+
+
+def of_models(rows: Sequence[Row]) -> dict[str, float]:
+    """The means over the folds, with `_lo` and `_hi`, of what cannot be pooled, since every model has a scale of its
+    own: how well it tells songs of none of the genres, and when it says nothing."""
+    keys = [k for k in rows[0]["figures"] if re.fullmatch(OF_A_MODEL, k) and not k.endswith(("_lo", "_hi"))]
+    found: dict[str, float] = {}
+    for key in keys:
+        values = [row["figures"].get(key, math.nan) for row in rows]
+        if np.isfinite(values).all():
+            mean, lo, hi = over_folds(values)
+            found |= _named(key, (mean, max(lo, 0.0), min(hi, 1.0)))
+    return found
+
+
+def _named(key: str, values: tuple[float, float, float]) -> dict[str, float]:
+    return {f"{key}{end}": v for end, v in zip(("", "_lo", "_hi"), values, strict=True)}
 
 
 def folds_table(rows: Sequence[Row], songs: pd.DataFrame, pooled: Mapping[str, float], measure: str) -> RenderableType:

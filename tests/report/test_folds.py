@@ -101,3 +101,17 @@ def test_there_is_nothing_nested_in_one_run_other_folds_or_none(tmp_path):
     three = run(tmp_path, "three", predictions([0.8, 0.8, 0.8], [0.7, 0.7, 0.7]))
     flat = run(tmp_path, "flat", predictions([0.8, 0.8], [0.7, 0.7]).drop(columns=folds.FOLD))
     assert [folds.nested(rows, 20, 0) for rows in ([one], [one, three], [one, flat], [flat, flat])] == [None] * 4
+
+
+def test_what_is_on_a_models_own_scale_is_a_mean_of_folds():
+    rows = [{"figures": {"test/open_set/energy/auroc": v, "test/open_set/energy/auroc_lo": 0.1, "test/song/kept": 0.9,
+                         "test/song/balanced_accuracy": v}} for v in (0.6, 0.7, 0.8)]  # fmt: skip
+    found = folds.of_models(rows)
+    assert set(found) == {
+        f"test/{k}{end}" for k in ("open_set/energy/auroc", "song/kept") for end in ("", "_lo", "_hi")
+    }
+    assert found["test/open_set/energy/auroc"] == pytest.approx(0.7)
+    assert found["test/open_set/energy/auroc_lo"] == pytest.approx(0.7 - 4.3027 * 0.1 / 3**0.5, abs=1e-4)
+    assert found["test/song/kept_lo"] == pytest.approx(0.9)
+    del rows[1]["figures"]["test/song/kept"]
+    assert not [k for k in folds.of_models(rows) if "kept" in k]
