@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,7 +13,7 @@ from omegaconf import MISSING, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
-from genrelab import environment, paths, trust, words
+from genrelab import environment, paths, swept, trust, words
 from genrelab.types import Beats, Labels, Track, Unusable, UserError
 
 if TYPE_CHECKING:
@@ -57,6 +57,7 @@ class Root:
     cache_gb: float | None = MISSING
     limit_songs: int | None = None
     limit_train: int | None = None
+    train_studio: str | None = None
     baselines: bool = MISSING
     card: str | None = MISSING
     report: Any = None
@@ -74,40 +75,8 @@ def register() -> None:
     OmegaConf.register_new_resolver("first", lambda *of: next((v for v in of if v is not None), None), replace=True)
     OmegaConf.register_new_resolver("frames", lambda length_s, hop_s: round(length_s / hop_s), replace=True)
     OmegaConf.register_new_resolver("at_once", environment.at_once, replace=True)
-    OmegaConf.register_new_resolver("each_genre", _each_genre, replace=True)
-    OmegaConf.register_new_resolver("rungs", _rungs, replace=True)
-
-
-def _each_genre(*, _root_: Any) -> str:
-    """Every genre of the data as a list of its own, for a sweep: `['rap'],['rock']`."""
-    data = OmegaConf.to_container(_root_.data, resolve=True)
-    genres = data.get("genres")  # type: ignore[union-attr]
-    if not genres:
-        tracks = instantiate(data).tracks(paths.store_dir(_root_.store), lambda *_: None)
-        genres = sorted({str(t.genre) for t in tracks})
-    return ",".join("['" + g.replace("'", "\\'") + "']" for g in genres)
-
-
-def _rungs(*, _root_: Any) -> str:
-    """The rungs of the leak ladder that the data allow, for a sweep: `slice,song,artist`; the others are named."""
-    from genrelab.data.split import KEYS
-    from genrelab.data.strangers import limited
-    from genrelab.report.console import say
-    from genrelab.report.ladder import RUNGS
-
-    data = OmegaConf.to_container(_root_.data, resolve=True)
-    tracks = [t for t in instantiate(data).tracks(paths.store_dir(_root_.store), lambda *_: None) if t.genres]
-    tracks, there = limited(tracks, _root_.limit_songs), []
-    for rung in RUNGS:
-        part: Any = OmegaConf.load(paths.conf_dir() / "split" / f"{rung}.yaml")
-        part["n_folds"] = _root_.split.get("n_folds") or part["n_folds"]
-        try:
-            instantiate(part).splits(tracks, _root_.split_seed)
-            there.append(rung)
-        except UserError as error:
-            lacks = rung in KEYS and not any(getattr(t, rung) for t in tracks)
-            say(f"no {rung} column: that rung is left out" if lacks else f"the rung {rung} is left out: {error}")
-    return ",".join(there)
+    for name, values in swept.OF_DATA.items():
+        OmegaConf.register_new_resolver(name, _of_data(values), replace=True)
 
 
 def composed(argv: Sequence[str]) -> Config:
@@ -175,6 +144,15 @@ def data_name(config: Any) -> str:
         return instantiate(config["data"]).name
     except UserError:  # no path given, for one: who trains on it will hear of it
         return str(config["data"]["_target_"]).rpartition(".")[2].lower()
+
+
+def _of_data(values: Callable[[Any, Callable[[Any], Any]], str]) -> Callable[..., str]:
+    """A resolver that OmegaConf gives the whole config."""
+
+    def resolver(*, _root_: Any) -> str:
+        return values(_root_, instantiate)
+
+    return resolver
 
 
 def identity(config: Config) -> Config:
@@ -279,11 +257,13 @@ def accelerated(config: Config) -> bool:
 
 def splits(config: Config, prepared: Prepared) -> list[Split]:
     """The sides of the songs, a split or one a fold; songs of none of the genres lie in the test."""
-    from genrelab.data.strangers import fewer, with_strangers
+    from genrelab.data.strangers import fewer, of_studio, with_strangers
 
     tracks, known = prepared.tracks, prepared.labels.known
     own = [t for t, k in zip(tracks, known, strict=True) if k]
     made = instantiate(config["split"]).splits(own, config["split_seed"])
+    if config.get("train_studio") is not None:  # runs of before it have none
+        made = [of_studio(split, own, config["train_studio"]) for split in made]
     if config["limit_train"] is not None:
         made = [fewer(split, own, config["limit_train"]) for split in made]
     return made if known.all() else with_strangers(made, tracks, known)

@@ -22,6 +22,7 @@ NAMED = frozenset(  # and what else
         "genrelab.server.Server",
         "genrelab.report.importance.importance",
         "genrelab.report.ladder.ladder",
+        "genrelab.report.transfer.transfer",
         *(f"genrelab.report.sweeps.{f}" for f in ("dots", "grid", "lines", "open_set", "seconds_heard")),
         *(f"torch.optim.{c}" for c in ("AdamW", "Adam", "NAdam", "RAdam", "SGD", "RMSprop", "Adagrad")),
         *(

@@ -8,6 +8,7 @@ from zlib import crc32
 
 import numpy as np
 
+from genrelab.data.manifest import near
 from genrelab.data.split import Split
 from genrelab.types import GROUP_KEYS, Track, UserError
 
@@ -44,6 +45,31 @@ def fewer(split: Split, tracks: Sequence[Track], n: int) -> Split:
         kept.update(order[: n // len(by_genre)])
     sides = ["unused" if side == "train" and i not in kept else side for i, side in enumerate(split.sides)]
     return replace(split, sides=tuple(sides), notes=(*split.notes, f"training has {len(kept)} songs (limit_train={n})"))
+
+
+def of_studio(split: Split, tracks: Sequence[Track], studio: str) -> Split:
+    """Training and validation keep the songs of one studio alone; the test stays whole.
+
+    Raises UserError for a studio that there is not, where that leaves a genre without training songs, and for a split
+    by slice, whose songs lie on every side.
+    """
+    if split.kind == "slice":
+        raise UserError(f"train_studio={studio}: with split=slice every song is tested; take another split")
+    there = sorted({t.studio for t in tracks if t.studio})
+    if studio not in there:
+        known = near(studio, there) if there else "the songs name no studio"
+        raise UserError(f"train_studio={studio}: no song is of it; {known}")
+    out = [side in ("train", "val") and t.studio != studio for t, side in zip(tracks, split.sides, strict=True)]
+    sides = ["unused" if o else side for o, side in zip(out, split.sides, strict=True)]
+    for kept in ("train", "val"):
+        left = {t.genre for t, side in zip(tracks, sides, strict=True) if side == kept}
+        lost = sorted({str(t.genre) for t in tracks} - {str(g) for g in left})
+        if lost and (kept == "train" or not left):
+            raise UserError(
+                f"train_studio={studio}: {kept} would have no song of {lost[0]}: take another split or studio"
+            )
+    n = sum(side == "train" for side in sides)
+    return replace(split, sides=tuple(sides), notes=(*split.notes, f"training has {n} songs (train_studio={studio})"))
 
 
 def with_strangers(splits: Sequence[Split], tracks: Sequence[Track], known: np.ndarray) -> list[Split]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from genrelab.data.split import BySlice, Grouped, KFold, Split
-from genrelab.data.strangers import fewer, with_strangers
+from genrelab.data.strangers import fewer, of_studio, with_strangers
 from genrelab.types import SIDES, Track, UserError
 
 GENRES = "abc"
@@ -191,3 +192,27 @@ def test_strangers_do_not_count_among_fewer() -> None:
     small = fewer(split, tracks, 6)
     assert sides_of(small, tracks, "test") == sides_of(split, tracks, "test")
     assert Counter(t.genre for t in sides_of(small, tracks, "train")) == dict.fromkeys(GENRES, 2)
+
+
+def test_training_and_validation_hear_one_studio_and_the_test_stays() -> None:
+    tracks = [replace(t, studio="AB"[i % 2]) for i, t in enumerate(known_songs(12))]
+    (split,) = Grouped("artist", 4, None).splits(tracks, 0)
+    kept = of_studio(split, tracks, "B")
+    for track, before, after in zip(tracks, split.sides, kept.sides, strict=True):
+        assert after == (before if before == "test" or track.studio == "B" else "unused")
+    n = sum(side == "train" for side in kept.sides)
+    assert kept.notes[-1] == f"training has {n} songs (train_studio=B)" and kept.digest != split.digest
+
+
+def test_a_studio_that_is_not_there_or_has_not_every_genre_is_refused() -> None:
+    tracks = known_songs()
+    (split,) = Grouped("artist", 4, None).splits(tracks, 0)
+    with pytest.raises(UserError, match=r"^train_studio=A: no song is of it; the songs name no studio$"):
+        of_studio(split, tracks, "A")
+    some = [replace(t, studio="A" if t.genre == GENRES[0] else "Abbey") for t in tracks]
+    with pytest.raises(UserError, match=r"^train_studio=abby: no song is of it; near it: Abbey"):
+        of_studio(split, some, "abby")
+    with pytest.raises(UserError, match=rf"^train_studio=A: train would have no song of {GENRES[1]}: "):
+        of_studio(split, some, "A")
+    with pytest.raises(UserError, match=r"^train_studio=A: .*split=slice.*"):
+        of_studio(BySlice(4).splits(tracks, 0)[0], some, "A")
