@@ -13,10 +13,14 @@ HERE = Path(__file__).parent
 COUNT = "count: "  # before what is counted, in a test's properties: they come from processes of the tests, too
 
 
+LONG = ("test_soak.py", "test_killed.py", "test_jobs.py", "test_determinism.py")  # begin first, so that none is left
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if HERE in item.path.parents:
             item.add_marker(pytest.mark.faults)
+    items.sort(key=lambda item: LONG.index(item.path.name) if item.path.name in LONG else len(LONG))
 
 
 def _whole(config: pytest.Config) -> bool:

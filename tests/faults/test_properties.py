@@ -6,6 +6,7 @@ tests/slice/, tests/evaluate/.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -55,9 +56,17 @@ def tables(draw: Any) -> list[Row]:
 manifests = tables()
 
 
-def holds(at: float, lo: float, hi: float, groups: np.ndarray) -> None:
-    """An interval holds its point; one group says nothing of the spread, and no point has no interval."""
-    if np.isnan(at) or len(set(groups)) == 1:
+def alone(groups: np.ndarray, strata: np.ndarray | None = None) -> bool:
+    """Whether no stratum has two groups; where a group lies in several strata there are none."""
+    both = set(zip(groups.tolist(), np.zeros(len(groups)).tolist() if strata is None else strata.tolist(), strict=True))
+    if len(both) > len(set(groups)):
+        return len(set(groups)) == 1
+    return max(Counter(stratum for _, stratum in both).values()) == 1
+
+
+def holds(at: float, lo: float, hi: float, groups: np.ndarray, strata: np.ndarray | None = None) -> None:
+    """An interval holds its point; groups alone say nothing of the spread, and no point has no interval."""
+    if np.isnan(at) or alone(groups, strata):
         assert np.isnan(lo) and np.isnan(hi)
     else:
         assert lo <= at <= hi
@@ -368,10 +377,11 @@ def test_other_intervals_hold_their_points(tries: Tries, count: Count) -> None:
         truth, decided = random.integers(0, k + 1, n), random.integers(0, k + 1, n)
         found = open_set.figures(score, right, truth < k, truth, decided, groups, 30, seed)
         for at, lo, hi in found.values():
-            assert (np.isnan(at) and np.isnan(lo)) or lo <= at <= hi or (np.isnan(lo) and len(set(groups)) == 1)
+            assert lo <= at <= hi or (np.isnan(lo) and (np.isnan(at) or alone(groups, np.minimum(truth, k))))
         p = random.dirichlet(np.ones(k), n)
-        noise = ceiling(np.minimum(truth, k - 1), p, groups, 30, seed)
-        holds(noise.ceiling, noise.lo, noise.hi, groups)
+        written = np.minimum(truth, k - 1)
+        noise = ceiling(written, p, groups, 30, seed)
+        holds(noise.ceiling, noise.lo, noise.hi, groups, written)
         figures = data.draw(st.lists(st.floats(-9, 9) | st.just(float("nan")), min_size=1, max_size=20))
         point = data.draw(st.floats(-20, 20))
         lo, hi = percentile_interval(figures, point)
