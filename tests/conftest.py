@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +25,7 @@ settings.register_profile("repeatable", derandomize=True)  # what passed once pa
 if os.environ.get("CI"):
     settings.load_profile("repeatable")
 
+COUNT = "count: "  # before what is counted, in a test's properties: those come from all processes of the tests
 RATE = 22050  # Hz
 LENGTH_S = 6.0  # two slices of 2.56 s
 GENRES = ("high", "low", "noise")
@@ -193,3 +195,21 @@ def cut_off_in(monkeypatch: pytest.MonkeyPatch, nth: int) -> list[int | None]:
 
     monkeypatch.setattr(fit, "fit", cut_off)
     return begun
+
+
+def run_whole(config: pytest.Config) -> bool:
+    """Whether the tests that try to break genrelab run whole: `pytest -m faults`."""
+    return config.getoption("markexpr") == "faults"
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    counts: Counter[str] = Counter()
+    for report in (r for reports in terminalreporter.stats.values() for r in reports):
+        if getattr(report, "when", "") == "call":
+            for name, n in report.user_properties:
+                if name.startswith(COUNT):
+                    counts[name.removeprefix(COUNT)] += n
+    if counts:
+        terminalreporter.section("faults: " + ("whole" if run_whole(config) else "a fast sample"))
+        for what, n in counts.items():
+            terminalreporter.line(f"{n:>8,}  {what}")

@@ -297,7 +297,11 @@ def test_figures_have_names_that_mlflow_takes(tmp_path):
 def test_the_table_has_a_row_a_comparison(tmp_path, width):
     found = outcome(grid(tmp_path), n_boot=100, factors=True)
     agreements = [agreement(v.pairs) for v in found.versus]
-    table, said = verdicts.shown(found, agreements)
+    seeds, table, said = verdicts.shown(found, agreements)
+    _, _, reached = seeds.cells()
+    assert [row[:2] for row in reached] == [[arm.name, "2"] for arm in found.arms]
+    level = found.levels[found.arms[0].name]
+    assert reached[0][3] == f"{100 * level.at:.1f} [{100 * level.lo:.1f}, {100 * level.hi:.1f}]"
     lines = [" ".join(line.split()) for line in printed(table, width)]
     for v, one in zip(found.versus, agreements, strict=True):
         c = v.found
