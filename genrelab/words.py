@@ -157,7 +157,8 @@ def complaint(error: Exception, words: Sequence[str]) -> UserError:
         return UserError(f"{_word(key[1], words) if key else found[0]}: expected {WHAT.get(found[1], found[1])}")
     if "Ambiguous value" in text or "--multirun" in text:
         return UserError("a list of values with commas is a sweep: add -m (python -m genrelab -m front=stft,mel)")
-    return UserError(" ".join(text.split())[:300] or type(error).__name__)
+    text = re.sub(r"^\w+ raised while resolving interpolation: ", "", " ".join(text.split()))  # what a resolver said
+    return UserError(text[:300] or type(error).__name__)
 
 
 def _word(key: str, words: Sequence[str]) -> str:

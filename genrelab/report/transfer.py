@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from genrelab.report import artifacts, style
-from genrelab.report.sweeps import COLOURS, Row, Shown, value
-from genrelab.report.table import NAMES, NONE, numbers_table, percent
+from genrelab.report.sweeps import COLOURS, Row, Shown, dots, value
+from genrelab.report.table import NAMES, NONE, bounded, numbers_table
 from genrelab.types import UserError
 
 if TYPE_CHECKING:
@@ -28,9 +28,17 @@ Level = tuple[float, float, float]
 
 
 def transfer(rows: Sequence[Row], n_boot: int, seed: int) -> Shown:
-    """A row a configuration; the first is what the others are to mend. Raises UserError where a studio has no run."""
+    """A row a configuration; the first is what the others are to mend. One that lacks a studio's run is named."""
     measure, options = rows[0]["measure"], (n_boot, seed)
-    found = {name: places(runs) for name, runs in of_configurations(rows).items()}
+    found, notes = {}, []
+    for name, runs in of_configurations(rows).items():
+        try:
+            found[name] = places(runs)
+        except UserError as error:
+            notes.append(f"not shown: {name or 'as usual'}: {error}")
+    if not found:
+        tables, drawing = dots(rows, n_boot, seed, by=WORD)
+        return [*tables, *notes], drawing
     levels = {n: {p: artifacts.measured(f, measure, *options) for p, f in own.items()} for n, own in found.items()}
     first = next(iter(found.values()))
     cells = []
@@ -41,7 +49,7 @@ def transfer(rows: Sequence[Row], n_boot: int, seed: int) -> Shown:
         cells.append([name or "as usual", *reached, _points(lost), _points(back)])
     headings = ["", "own studio", "another", "all studios", "lost", "given back"]
     heading = f"{NAMES[measure]} per song by where the model was trained, % and points [95 % interval]"
-    return [numbers_table(heading, headings, cells)], picture(levels, measure)
+    return [numbers_table(heading, headings, cells), *notes], picture(levels, measure)
 
 
 def of_configurations(rows: Sequence[Row]) -> dict[str, dict[str, Row]]:
@@ -75,11 +83,11 @@ def places(runs: Mapping[str, Row]) -> dict[str, pd.DataFrame]:
 
 
 def _level(level: Level | None) -> str:
-    return NONE if level is None else f"{percent(level[0])} [{percent(level[1])}, {percent(level[2])}]"
+    return NONE if level is None else bounded(*level)
 
 
 def _points(d: Difference | None) -> str:
-    return NONE if d is None else f"{percent(d.points + 0.0)} [{percent(d.lo)}, {percent(d.hi)}]"
+    return NONE if d is None else bounded(d.points + 0.0, d.lo, d.hi)
 
 
 def picture(levels: Mapping[str, Mapping[str, Level]], measure: str) -> Figure:

@@ -63,4 +63,14 @@ def test_a_row_says_what_is_lost_and_what_is_given_back(rows):
 
 def test_a_studio_without_a_run_is_named(rows):
     with pytest.raises(UserError, match=r"a run for each studio of the songs \(A, B, C\): here are \['A', 'B'\]"):
-        transfer.transfer(rows[:3], *OPTIONS)
+        transfer.places(transfer.of_configurations(rows[:3])[""])
+
+
+def test_a_run_that_failed_takes_no_other_from_the_table(rows):
+    (table, note), _ = transfer.transfer(rows[:7], *OPTIONS)  # C failed with norm=song
+    assert [row[0] for row in table.cells()[2]] == ["norm=train"]
+    assert note.startswith(
+        "not shown: norm=song: transfer takes a run for each studio of the songs (A, B, C): here are"
+    )
+    (note,), figure = transfer.transfer(rows[:3], *OPTIONS)
+    assert note.startswith("not shown: as usual: ") and len(figure.axes[0].get_yticks()) == 3
