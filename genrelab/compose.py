@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from genrelab.task.rule import Rule
 
 Config = dict[str, Any]  # resolved, plain
+SINCE = {"train_studio": None}  # settings that runs of earlier versions have not, as they were trained
 RULE = "rule.npz"  # how a run decides, among its artifacts
 # what does not change a run's result, or is in data_digest
 IDENTITY_LESS = frozenset(
@@ -262,7 +263,7 @@ def splits(config: Config, prepared: Prepared) -> list[Split]:
     tracks, known = prepared.tracks, prepared.labels.known
     own = [t for t, k in zip(tracks, known, strict=True) if k]
     made = instantiate(config["split"]).splits(own, config["split_seed"])
-    if config.get("train_studio") is not None:  # runs of before it have none
+    if config["train_studio"] is not None:
         made = [of_studio(split, own, config["train_studio"]) for split in made]
     if config["limit_train"] is not None:
         made = [fewer(split, own, config["limit_train"]) for split in made]
@@ -365,10 +366,10 @@ def load_config(folder: Path) -> Config:
         raise UserError(f"the run's {path} is missing: its store was moved or cleaned")
     trust.folder(folder)
     try:
-        config = OmegaConf.to_container(OmegaConf.load(path), resolve=False)
+        config: Any = OmegaConf.to_container(OmegaConf.load(path), resolve=False)
     except (YAMLError, OmegaConfBaseException, UnicodeDecodeError) as error:
         raise UserError(f"the run's {path} is damaged: {str(error).splitlines()[0]}") from error
     if not isinstance(config, dict) or not all(isinstance(k, str) for k in config):
         raise UserError(f"the run's {path} is no config of genrelab")
     trust.config(config)
-    return config  # type: ignore[return-value]
+    return SINCE | config

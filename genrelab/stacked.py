@@ -84,10 +84,10 @@ def inherited(config: Config) -> Config:
                 "and net=frozen takes that run's: leave it out"
             )
     for key in SCALARS:
-        if config[key] != old.get(key) and key in named:
-            raise UserError(f"{key}={config[key]}: the run {record.name} had {key}={old.get(key)}: leave it out")
+        if config[key] != old[key] and key in named:
+            raise UserError(f"{key}={config[key]}: the run {record.name} had {key}={old[key]}: leave it out")
     choices = config["choices"] | {g: old["choices"][g] for g in GROUPS}
-    taken = {key: old.get(key) for key in (*GROUPS, *SCALARS)}  # one of before has not all of them
+    taken = {key: old[key] for key in (*GROUPS, *SCALARS)}
     net = config["net"] | {"run": record.id, "net": bare(old["net"])}
     return config | taken | {"choices": choices, "net": net}
 
