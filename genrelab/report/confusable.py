@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from genrelab.report import style
-from genrelab.report.table import numbers_table, percent
+from genrelab.report.table import bounded, numbers_table, percent
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -24,7 +24,7 @@ def confusable_table(pairs: Sequence[Pair], limit: int) -> RenderableType:
     rows = [
         [
             f"{p.a} / {p.b}",
-            f"{percent(p.auroc)} [{percent(p.lo)}, {percent(p.hi)}]",
+            bounded(p.auroc, p.lo, p.hi),
             f"{percent(p.a_as_b)} / {percent(p.b_as_a)}",
             p.verdict,
         ]

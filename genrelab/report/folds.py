@@ -13,7 +13,7 @@ import numpy as np
 
 from genrelab.evaluate import metrics, multilabel
 from genrelab.report import artifacts, style
-from genrelab.report.table import NAMES, NONE, interval, numbers_table, percent
+from genrelab.report.table import NAMES, NONE, bounded, interval, numbers_table, percent
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -137,7 +137,7 @@ def nested(rows: Sequence[Row], n_boot: int, seed: int) -> str | None:
     at, lo, hi = artifacts.measured(pd.concat(parts, ignore_index=True), measure, n_boot, seed)
     took = ", ".join(f"{n} x {name}" for name, n in chosen.most_common())
     return (
-        f"nested: {percent(at)} [{percent(lo)}, {percent(hi)}], {NAMES[measure]} per song where each of {len(parts)} "
+        f"nested: {bounded(at, lo, hi)}, {NAMES[measure]} per song where each of {len(parts)} "
         f"folds takes what is best on its own validation songs ({took})"
     )
 

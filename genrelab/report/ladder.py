@@ -12,7 +12,7 @@ import numpy as np
 
 from genrelab.report import artifacts, style
 from genrelab.report.sweeps import COLOURS, Row, Shown, value
-from genrelab.report.table import NAMES, NONE, interval, numbers_table, percent
+from genrelab.report.table import NAMES, NONE, bounded, interval, numbers_table, percent
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -75,8 +75,7 @@ def _fall(d: Difference | None) -> tuple[str, str]:
     if d is None:
         return NONE, NONE
     songs = f"{d.n}, paired" if d.paired else f"{d.n} and {d.n_other}"
-    bounds = f"[{percent(d.lo)}, {percent(d.hi)}]"
-    return f"{percent(d.points + 0.0)} {bounds}", songs if d.reliable else f"{songs}, unreliable"
+    return bounded(d.points + 0.0, d.lo, d.hi), songs if d.reliable else f"{songs}, unreliable"
 
 
 def orders(variants: Mapping[str, Rungs]) -> list[str]:

@@ -10,7 +10,7 @@ import numpy as np
 from genrelab.report import html as frame
 from genrelab.report import style
 from genrelab.report.charts import Axis, Chart, Reached, numbers, percents, tracks
-from genrelab.report.table import NONE, interval, numbers_table, percent
+from genrelab.report.table import NONE, bounded, interval, numbers_table, percent
 from genrelab.types import NO_TAG
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def _name(score: str) -> str:
 def _cell(value: tuple[float, float, float] | None) -> str:
     if value is None or np.isnan(value[0]):
         return NONE
-    return f"{percent(value[0])} [{percent(value[1])}, {percent(value[2])}]"
+    return bounded(*value)
 
 
 def open_set_picture(

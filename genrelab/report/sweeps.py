@@ -12,7 +12,7 @@ import numpy as np
 
 from genrelab.report import artifacts, style
 from genrelab.report.open_set import WORDS
-from genrelab.report.table import NAMES, NONE, interval, numbers_table, percent, sentence
+from genrelab.report.table import NAMES, NONE, bounded, interval, numbers_table, percent, sentence
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -137,7 +137,7 @@ def seconds_heard(rows: Sequence[Row], n_boot: int, seed: int) -> Shown:
     places = sorted({round(p, 2) for points in curves.values() for p, _ in points})
     cells = []
     for name, points in curves.items():
-        found = {round(p, 2): f"{percent(v)} [{percent(lo)}, {percent(hi)}]" for p, (v, lo, hi) in points}
+        found = {round(p, 2): bounded(*reached) for p, reached in points}
         cells.append([name, *(found.get(p, NONE) for p in places)])
     heading = f"{NAMES[rows[0]['measure']]} per song, % [95 % interval], by seconds heard"
     table = numbers_table(heading, ["slices of", *(f"{p:g} s" for p in places)], cells)

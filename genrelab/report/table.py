@@ -149,6 +149,11 @@ def interval(figures: Mapping[str, float], key: str) -> str:
     return NONE if _missing(lo) or _missing(hi) else f"[{percent(lo)}, {percent(hi)}]"
 
 
+def bounded(at: float, lo: float, hi: float) -> str:
+    """ "72.4 [68.1, 76.5]" """
+    return f"{percent(at)} [{percent(lo)}, {percent(hi)}]"
+
+
 def quantity(value: float | None) -> str:
     """Three digits, or whole numbers with separators from 100 on: 0.123, 45.6, 1,234,567."""
     if _missing(value):

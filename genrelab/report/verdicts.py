@@ -13,7 +13,7 @@ from genrelab.evaluate.coverage import OVER_SEEDS
 from genrelab.evaluate.intervals import FEW_GROUPS
 from genrelab.evaluate.paired import ALPHA
 from genrelab.report.agreement import Agreement
-from genrelab.report.table import NAMES, NONE, numbers_table, percent, texts
+from genrelab.report.table import NAMES, NONE, bounded, numbers_table, percent, texts
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -128,7 +128,7 @@ def over_seeds(outcome: Outcome) -> RenderableType:
     rows = []
     for arm in outcome.arms:
         if level := outcome.levels.get(arm.name):
-            tested = f"{percent(level.at)} [{percent(level.lo)}, {percent(level.hi)}]"
+            tested = bounded(level.at, level.lo, level.hi)
             rows.append([arm.name, str(len(arm.runs)), percent(arm.mean("val")), tested])
     return numbers_table(f"{NAMES[outcome.measure]} per song, mean of the seeds", ["", "seeds", "val", "test"], rows)
 

@@ -11,8 +11,6 @@ import pytest
 from tests.conftest import COUNT, run_whole
 
 HERE = Path(__file__).parent
-
-
 LONG = ("test_soak.py", "test_killed.py", "test_jobs.py", "test_determinism.py")  # begin first, so that none is left
 
 
