@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from genrelab.report import artifacts, style
-from genrelab.report.sweeps import COLOURS, Row, Shown, value
+from genrelab.report.sweeps import COLOURS, Row, Shown, percents, value
 from genrelab.report.table import NAMES, NONE, bounded, interval, numbers_table, percent
 
 if TYPE_CHECKING:
@@ -105,8 +105,6 @@ def picture(variants: Mapping[str, Rungs], measure: str) -> Figure:
 
     rungs = [r for r in RUNGS if any(r in own for own in variants.values())]
     with mpl.rc_context(style.RC):
-        from matplotlib.ticker import PercentFormatter
-
         figure = style.blank(max(4.2, 0.95 * len(rungs) + 1.0), 3.2)
         axes = figure.subplots()
         for k, (name, own) in enumerate(variants.items()):
@@ -122,10 +120,7 @@ def picture(variants: Mapping[str, Rungs], measure: str) -> Figure:
         axes.set(xlabel="what no two sides share", ylabel=f"{NAMES[measure]} per song")
         if len(variants) > 1:
             style.legend_above(axes)
-        axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
-        axes.grid(axis="y", color=style.GRID, linewidth=0.6)
-        axes.set_axisbelow(True)
-        style.bare(axes)
+        percents(axes, "y")
     return figure
 
 

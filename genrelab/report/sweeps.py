@@ -82,7 +82,7 @@ def dots(rows: Sequence[Row], n_boot: int, seed: int, *, by: str) -> Shown:
         axes.plot([], [], "|", color=COLOURS[1], markersize=9, markeredgewidth=1.6, label="validation (the order)")
         axes.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=2, borderaxespad=0.2)
         axes.set_xlabel(f"{NAMES[order[0]['measure']]} per song")
-        _percents(axes, "x")
+        percents(axes, "x")
     return [], figure
 
 
@@ -293,13 +293,14 @@ def _doubling(axes: Axes, places: Sequence[float]) -> None:
     axes.set_xticks(ticks, [f"{p:g}" for p in ticks])
     axes.minorticks_off()
     style.legend_above(axes)
-    _percents(axes, "y")
+    percents(axes, "y")
 
 
-def _percents(axes: Axes, which: str) -> None:
+def percents(axes: Axes, which: str) -> None:
+    """Shares on an axis ("x" or "y") as percent, with a grid for them."""
     from matplotlib.ticker import PercentFormatter
 
-    (axes.xaxis if which == "x" else axes.yaxis).set_major_formatter(PercentFormatter(1.0, decimals=0))
+    (axes.xaxis if which == "x" else axes.yaxis).set_major_formatter(PercentFormatter(1.0))
     axes.grid(axis=which, color=style.GRID, linewidth=0.6)  # type: ignore[arg-type]
     axes.set_axisbelow(True)
     style.bare(axes)

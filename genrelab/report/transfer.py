@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from genrelab.report import artifacts, style
-from genrelab.report.sweeps import COLOURS, Row, Shown, dots, value
+from genrelab.report.sweeps import COLOURS, Row, Shown, dots, percents, value
 from genrelab.report.table import NAMES, NONE, bounded, numbers_table
 from genrelab.types import UserError
 
@@ -93,7 +93,6 @@ def _points(d: Difference | None) -> str:
 def picture(levels: Mapping[str, Mapping[str, Level]], measure: str) -> Figure:
     """A line a configuration, the three places on it."""
     import matplotlib as mpl
-    from matplotlib.ticker import PercentFormatter
 
     words: dict[str, Any] = {"home": "trained in the song's studio", "away": "in another", "all": "in all"}
     with mpl.rc_context(style.RC):
@@ -108,9 +107,6 @@ def picture(levels: Mapping[str, Mapping[str, Level]], measure: str) -> Figure:
                     axes.plot(at, y + shift, "o", color=COLOURS[k], markersize=5, label=None if y else words[place])
         axes.set_yticks(range(len(levels)), [n or "as usual" for n in list(levels)[::-1]])
         axes.set_xlabel(f"{NAMES[measure]} per song")
-        axes.xaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
-        axes.grid(axis="x", color=style.GRID, linewidth=0.6)
-        axes.set_axisbelow(True)
         style.legend_above(axes)
-        style.bare(axes)
+        percents(axes, "x")
     return figure
